@@ -1,1 +1,19 @@
-//! fleetc
+//! fleetc, a fleet compiler for Kubernetes: what Argo CD users keep in Git, rendered into per-cluster bundles and a lock.
+//!
+//! The folders are the verbs, in order: [`read`] → [`expand`] → [`resolve`] → [`render`] → [`bundle`] → [`lock`], composed by [`compile`].
+//! Languages are folders that know nothing of fleets: [`yaml`] (text to value with places, and back to the originals' bytes),
+//! [`template`] (Go's text/template and sprig), [`k8s`] (identity of objects, schemas as tables, order).
+//! The rest of the top level is vocabulary that all may use. The core has no effects: files, git, threads and the terminal are in `host`
+//! and `cli`, which nobody names. `tests/it/tidy.rs` holds the table of who may use whom.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
+
+pub mod application;
+pub mod cluster;
+pub mod diag;
+pub mod digest;
+pub mod path;
+pub mod source;
+pub mod span;
+pub mod world;
+
+pub mod yaml;

@@ -1,0 +1,64 @@
+//! A cluster of the fleet: what generators select by and what a render may depend on. Never its credentials.
+
+use std::collections::BTreeMap;
+
+use crate::span::Span;
+
+/// The server URL of the cluster that an Argo CD runs in.
+pub const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
+/// The name of the cluster that an Argo CD runs in, where no Secret renames it.
+pub const IN_CLUSTER_NAME: &str = "in-cluster";
+
+/// A registered cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Name by which Applications and people call it; unique in an instance.
+    pub name: String,
+    /// API server URL as written (Argo CD trims trailing slashes when comparing destinations, not in generator parameters).
+    pub server: String,
+    /// Labels of the Secret or the entry in fleet.yaml, what selectors see.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the Secret.
+    pub annotations: BTreeMap<String, String>,
+    /// The project a cluster is scoped to; empty for none.
+    pub project: String,
+    /// The Argo CD instance that it is registered with; empty for the only one.
+    pub instance: String,
+    /// What renders may depend on.
+    pub facts: Facts,
+    /// Where it was declared: a Secret, a stub, fleet.yaml, or nowhere (the implicit in-cluster).
+    pub origin: ClusterOrigin,
+    /// Where it was declared.
+    pub span: Span,
+}
+
+/// How a cluster came into the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterOrigin {
+    /// A Secret with the label `argocd.argoproj.io/secret-type: cluster`.
+    Secret,
+    /// A SealedSecret or ExternalSecret whose template carries the label.
+    Stub,
+    /// An entry of `clusters:` in fleet.yaml.
+    Fleet,
+    /// Not declared: the cluster that Argo CD runs in.
+    Implicit,
+}
+
+/// What is known of a cluster's API; a render that reads it depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Kubernetes version without `v`, e.g. `1.34.1`.
+    pub kube_version: Option<String>,
+    /// API versions in the forms of `helm --api-versions`: `group/version` and `group/version/Kind`.
+    pub api_versions: Vec<String>,
+    /// Scope of custom kinds: `group/Kind` to whether it is namespaced.
+    pub scopes: BTreeMap<String, bool>,
+}
+
+impl Cluster {
+    /// The server URL in the form in which destinations are compared (`util/argo`: trailing slashes do not count).
+    pub fn server_key(&self) -> &str {
+        self.server.trim_end_matches('/')
+    }
+}
