@@ -17,3 +17,7 @@ pub mod span;
 pub mod world;
 
 pub mod yaml;
+
+pub mod expand;
+pub mod read;
+pub mod resolve;

@@ -1,0 +1,190 @@
+//! What a fleet is after reading: the domain types of the phase, no wire forms.
+
+use std::collections::BTreeMap;
+
+use crate::application::Application;
+use crate::cluster::Cluster;
+use crate::path::{FilePath, TreePath};
+use crate::span::{Span, Spanned};
+use crate::yaml::Node;
+
+/// All declarations of a fleet.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// `metadata.name` of fleet.yaml: the fleet's identity, which only apply needs.
+    pub name: Option<String>,
+    /// Whose semantics.
+    pub engines: Engines,
+    /// Argo CD instances by name; at least one (named "" where there is only one).
+    pub instances: BTreeMap<String, Instance>,
+    /// The clusters, sorted by instance and name; implicit in-cluster included where it exists.
+    pub clusters: Vec<Cluster>,
+    /// The AppProjects, sorted by instance and name.
+    pub projects: Vec<Project>,
+    /// Applications written as such (not generated), sorted by key.
+    pub applications: Vec<Application>,
+    /// ApplicationSets, sorted by instance, namespace and name.
+    pub application_sets: Vec<ApplicationSet>,
+    /// Which repoURL is which folder of the fleet's own tree or beside it, from fleet.yaml (the command line adds more).
+    pub repositories: Vec<Repository>,
+    /// How bundles are laid out.
+    pub output: Output,
+    /// Objects that several applications may claim on one cluster.
+    pub shared: Vec<SharedObject>,
+    /// The files that were taken as definitions, sorted: "says what it took".
+    pub taken: Vec<Taken>,
+}
+
+/// A file that was taken as a definition and what it declares.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Taken {
+    /// Path in the fleet's own tree.
+    pub path: TreePath,
+    /// `Kind namespace/name` of what was taken, sorted.
+    pub objects: Vec<String>,
+}
+
+/// Whose semantics a fleet is compiled with (`engines:` of fleet.yaml, `--engine`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engines {
+    /// Argo CD minor version: 3.2 to 3.5.
+    pub argocd: (u32, u32),
+    /// kustomize minor version: 5.8.
+    pub kustomize: (u32, u32),
+    /// Helm minor version: 3.22 or 4.3; follows `argocd` where not given (3 up to 3.4, 4 from 3.5).
+    pub helm: (u32, u32),
+}
+
+impl Default for Engines {
+    fn default() -> Self {
+        Engines { argocd: (3, 5), kustomize: (5, 8), helm: (4, 3) }
+    }
+}
+
+/// An Argo CD instance of the repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// Its name; empty for the only one.
+    pub name: String,
+    /// Namespace of the control plane: `argocd` unless the definitions say otherwise.
+    pub namespace: String,
+    /// Name of the cluster that it runs in, for `in-cluster`.
+    pub in_cluster: Option<String>,
+    /// argocd-cm of this instance.
+    pub settings: Settings,
+}
+
+/// argocd-cm as far as it changes a render or a bundle (features.md I8). Raw keys are kept; typed readers are methods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `data` of argocd-cm.
+    pub data: BTreeMap<String, Spanned<String>>,
+}
+
+/// An AppProject. Its rules are enforced from the plan-and-apply issue on; until then it must exist and is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// The instance it belongs to.
+    pub instance: String,
+    /// Name.
+    pub name: String,
+    /// The whole object.
+    pub manifest: Node,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// An ApplicationSet as read: checked against its field table, not yet expanded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationSet {
+    /// The instance it belongs to.
+    pub instance: String,
+    /// Namespace; generated Applications live there too.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The whole object.
+    pub manifest: Node,
+    /// Where it was written.
+    pub span: Span,
+    /// The application whose rendered objects held it (app-of-apps).
+    pub parent: Option<crate::application::AppKey>,
+}
+
+/// `repositories:` of fleet.yaml: a repoURL and the folder that answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// URL as written.
+    pub url: String,
+    /// Folder relative to the fleet's root (or absolute from the command line); `.` is the fleet's own tree.
+    pub path: String,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// `output:` of fleet.yaml.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// One file per application, or one per object.
+    pub files: OutputFiles,
+    /// minijinja template of the path below `bundles/<cluster>/apps/`; `None` for the default layout.
+    pub path: Option<Spanned<String>>,
+    /// Tracking marks to add.
+    pub tracking: Tracking,
+    /// Whether Applications and ApplicationSets that fed back are written too.
+    pub emit_applications: bool,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Output { files: OutputFiles::App, path: None, tracking: Tracking::None, emit_applications: false }
+    }
+}
+
+/// `output.files`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFiles {
+    /// `app`: one file per application.
+    App,
+    /// `resource`: one file per object.
+    Resource,
+}
+
+/// `output.tracking`: Argo CD's three methods, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracking {
+    /// No marks: an Argo CD that reads rendered folders adds its own.
+    None,
+    /// `argocd.argoproj.io/tracking-id`
+    Annotation,
+    /// `app.kubernetes.io/instance`
+    Label,
+    /// Both.
+    AnnotationAndLabel,
+}
+
+/// `shared:` of fleet.yaml: objects that several applications may claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedObject {
+    /// API group; empty matches the core group, `*` any.
+    pub group: String,
+    /// Kind; `*` any.
+    pub kind: String,
+    /// Name glob.
+    pub name: String,
+    /// Namespace glob; empty matches any.
+    pub namespace: String,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// A definitions entry that is a kustomization: to be built by the composition, its objects read afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionKustomization {
+    /// The directory.
+    pub directory: FilePath,
+    /// The instance its objects belong to.
+    pub instance: String,
+    /// Where it was asked for.
+    pub span: Span,
+}

@@ -1,0 +1,78 @@
+//! What comes out of resolving.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::diag::Diagnostics;
+use crate::expand::Unit;
+use crate::path::FilePath;
+use crate::source::SourceRequest;
+use crate::span::Span;
+use crate::yaml::Node;
+
+/// One render: equal jobs give equal objects, whatever application or cluster asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Job {
+    /// What renders it.
+    pub renderer: Renderer,
+    /// The directory that is rendered.
+    pub directory: FilePath,
+    /// Variables of Argo CD's build environment that the source's options mention, already substituted where the rules say so;
+    /// empty in most jobs, so that they are equal across applications.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What renders a source, with its options as written (merged with `.argocd-source` files).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Renderer {
+    /// Plain manifests: `spec.source.directory`.
+    Directory(Option<Node>),
+    /// A kustomization: `spec.source.kustomize`, and the build options of argocd-cm.
+    Kustomize {
+        /// `spec.source.kustomize`.
+        edits: Option<Node>,
+        /// `kustomize.buildOptions` of argocd-cm.
+        build_options: String,
+    },
+    /// A chart: not yet supported.
+    Helm(Option<Node>),
+    /// A plugin: not yet supported.
+    Plugin(Option<Node>),
+}
+
+/// One source of a unit, resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedSource {
+    /// The repository and revision as asked for.
+    pub request: SourceRequest,
+    /// `path` in it.
+    pub path: String,
+    /// The commit; empty for a tree without git.
+    pub commit: String,
+    /// The render; `None` for a source that renders nothing (`ref` only).
+    pub job: Option<Arc<Job>>,
+    /// Where the source is written.
+    pub span: Span,
+}
+
+/// A unit with its cluster and sources.
+#[derive(Clone, Debug)]
+pub struct ResolvedUnit {
+    /// The unit.
+    pub unit: Unit,
+    /// Index of its cluster in `Fleet::clusters`.
+    pub cluster: usize,
+    /// Its sources, in order; or why they cannot be had (the application is then held).
+    pub sources: Result<Vec<ResolvedSource>, Diagnostics>,
+}
+
+/// The result of resolving.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    /// The units whose destination is known, in the order of the units.
+    pub units: Vec<ResolvedUnit>,
+    /// Sources that are not here.
+    pub wants: Vec<SourceRequest>,
+    /// Errors about destinations: then nothing may be written.
+    pub diagnostics: Diagnostics,
+}
