@@ -11,6 +11,7 @@ pub mod application;
 pub mod cluster;
 pub mod diag;
 pub mod digest;
+pub mod memory_world;
 pub mod path;
 pub mod source;
 pub mod span;
