@@ -17,6 +17,7 @@ pub mod source;
 pub mod span;
 pub mod world;
 
+pub mod k8s;
 pub mod yaml;
 
 pub mod expand;

@@ -1,0 +1,12 @@
+//! Kubernetes objects: what names them, which kinds have namespaces, how their lists merge, in which order they come.
+//!
+//! Knows objects and tables, nothing of fleets or applications. Every piece of knowledge is a row of a table in `schema/kubernetes`
+//! (written there by `record/record.py` from the originals' data) or of a list at the top of the file that uses it; there is no
+//! `if kind == …`. Tables are text, embedded, and read on first use (tens of microseconds).
+
+pub mod exclusion;
+pub mod glob;
+pub mod object;
+pub mod order;
+pub mod schema;
+pub mod scope;
