@@ -1,0 +1,167 @@
+//! The arguments of all commands. The doc comments are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
+#[derive(Parser, Debug)]
+#[command(name = "fleetc", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (stale), 2 wrong usage, 3 errors in the fleet, 4 a source could not be had.";
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Compile the fleet: bundles/<cluster>/…, bundles/bundles.lock, fleet.lock
+    Build(Build),
+    /// Compile, write nothing; exit 1 with a list when bundles or locks do not match the sources any more
+    Check(Check),
+    /// Print the Applications that the fleet stands for, one YAML document each, sorted by name
+    Expand(Expand),
+    /// Say where an application came from: generator, element, template, sources, with file and line
+    Explain(Explain),
+    /// Print what `kustomize build DIR` prints
+    Kustomize(Kustomize),
+}
+
+/// What every command that reads a fleet takes.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct FleetArgs {
+    /// Folder of the fleet
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: FleetOptions,
+}
+
+/// Options of every command that reads a fleet.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct FleetOptions {
+    /// A repository's folder (a git checkout or a plain tree), instead of fetching it; may be repeated
+    #[arg(long = "repo", value_name = "URL=PATH", value_parser = parse_repo)]
+    pub(crate) repos: Vec<(String, String)>,
+    /// Whose semantics: argocd=3.2 to 3.5, kustomize=5.8, helm=3.22 or 4.3; may be repeated
+    #[arg(long = "engine", value_name = "NAME=VERSION", value_parser = parse_pair)]
+    pub(crate) engines: Vec<(String, String)>,
+    /// The branch that the working tree stands for, where the checkout is detached (CI)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) branch: Option<String>,
+    /// Unknown fields in Argo CD's objects are errors, and nothing is written when any application is held
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Number of threads [default: one a core]
+    #[arg(long, short = 'j', value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// How results and findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    /// Print findings only, no progress and no summary
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// `--format`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Text for people
+    Human,
+    /// One JSON document on standard output
+    Json,
+}
+
+/// `--color`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Arguments of `build`.
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Folder of the bundles [default: bundles in the fleet's folder]
+    #[arg(long = "output", short = 'o', value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// When an ApplicationSet fails, hold what it last made and write the others
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Folder of the bundles [default: bundles in the fleet's folder]
+    #[arg(long = "output", short = 'o', value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// When an ApplicationSet fails, hold what it last made and check the others
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+}
+
+/// Arguments of `expand`.
+#[derive(Args, Debug)]
+pub(crate) struct Expand {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+}
+
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// Name of an Application, as `name`, `namespace/name` or `instance/namespace/name`
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+}
+
+/// Arguments of `kustomize`.
+#[derive(Args, Debug)]
+pub(crate) struct Kustomize {
+    /// Folder with a kustomization file
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Which files may be loaded: only those in or below the kustomization's own folder, or any in the tree
+    #[arg(long, value_name = "WHICH", value_parser = ["LoadRestrictionsRootOnly", "LoadRestrictionsNone"], default_value = "LoadRestrictionsRootOnly")]
+    pub(crate) load_restrictor: String,
+    /// Order of the objects: as kustomize's legacy sort has them, or as they were read (deprecated by `sortOptions`)
+    #[arg(long, value_name = "ORDER", value_parser = ["legacy", "none", "unspecified"], default_value = "unspecified")]
+    pub(crate) reorder: String,
+    /// Allow helmCharts (not yet supported: the charts are refused with an explanation)
+    #[arg(long)]
+    pub(crate) enable_helm: bool,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VERSION, such as argocd=3.5".to_owned()),
+    }
+}
+
+fn parse_repo(text: &str) -> Result<(String, String), String> {
+    // The URL may hold `=` (Azure DevOps, query strings); the path is what follows the last one.
+    match text.rsplit_once('=') {
+        Some((url, path)) if !url.is_empty() && !path.is_empty() => Ok((url.to_owned(), path.to_owned())),
+        _ => Err("expected URL=PATH, such as https://git.example.com/r.git=../r".to_owned()),
+    }
+}

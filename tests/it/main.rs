@@ -1,0 +1,3 @@
+//! Tests across the whole project. Cases that are data live in `fixtures/` and run in `tests/fixtures.rs`.
+
+mod tidy;
