@@ -23,3 +23,7 @@ pub mod yaml;
 pub mod expand;
 pub mod read;
 pub mod resolve;
+
+#[cfg(feature = "host")]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "effects live here")]
+pub mod host;

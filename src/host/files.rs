@@ -1,0 +1,154 @@
+//! A folder on disk as a tree.
+//!
+//! Directories are listed one by one when asked for, without a `stat` per name; `.git` is never shown. Files larger than
+//! [`FILE_LIMIT`] are refused before they are read, pipes and devices are never opened. Which names of a git checkout count (tracked, or
+//! not ignored) is decided by a filter that [`git`](super::git) provides; a plain folder shows all.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::tree::{Files, RawEntry, RawKind, ReadFault, Store};
+use crate::diag::Checked;
+use crate::path::{FilePath, TreeId, TreePath};
+use crate::source::{SourceKind, SourceRequest, normalize_git_url};
+use crate::span::{SourceFile, SourceMap};
+use crate::world::{Entry, Lookup, Tree, World};
+
+/// The largest file that is read, in bytes.
+pub const FILE_LIMIT: u64 = 64 << 20;
+
+/// Which names of a folder count, and what a name stands for that is not on disk.
+pub(super) trait Filter: Send + Sync {
+    /// Takes the names that are in a directory on disk and returns those that count.
+    fn filter(&self, directory: &TreePath, names: Vec<RawEntry>) -> Result<Vec<RawEntry>, String>;
+}
+
+/// A folder on disk.
+pub(super) struct Disk {
+    root: PathBuf,
+    filter: Option<Arc<dyn Filter>>,
+}
+
+impl Disk {
+    pub(super) fn new(root: PathBuf, filter: Option<Arc<dyn Filter>>) -> Self {
+        Disk { root, filter }
+    }
+
+    fn path(&self, path: &TreePath) -> PathBuf {
+        if path.is_root() { self.root.clone() } else { self.root.join(path.as_str()) }
+    }
+}
+
+impl Store for Disk {
+    fn names(&self, directory: &TreePath, _: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.path(directory)).map_err(|error| error.to_string())? {
+            let entry = entry.map_err(|error| error.to_string())?;
+            if entry.file_name() == ".git" {
+                continue;
+            }
+            let kind = entry.file_type().map_err(|error| error.to_string())?;
+            let raw = match entry.file_name().into_string() {
+                Ok(name) => {
+                    let kind = if kind.is_file() {
+                        RawKind::File
+                    } else if kind.is_dir() {
+                        RawKind::Directory
+                    } else if kind.is_symlink() {
+                        RawKind::Link
+                    } else {
+                        RawKind::Other
+                    };
+                    RawEntry { name, kind, object: None }
+                }
+                // A name that is not UTF-8 is shown, but cannot be opened by it.
+                Err(name) => RawEntry { name: name.to_string_lossy().into_owned(), kind: RawKind::Other, object: None },
+            };
+            names.push(raw);
+        }
+        match &self.filter {
+            Some(filter) => filter.filter(directory, names),
+            None => Ok(names),
+        }
+    }
+
+    fn link(&self, path: &TreePath, _: &RawEntry) -> Result<String, String> {
+        let target = std::fs::read_link(self.path(path)).map_err(|error| error.to_string())?;
+        target.into_os_string().into_string().map_err(|_| "the link's target is not UTF-8".to_owned())
+    }
+
+    fn bytes(&self, path: &TreePath, _: &RawEntry, limit: u64) -> Result<Vec<u8>, ReadFault> {
+        let failed = |error: std::io::Error| ReadFault::Failed(error.to_string());
+        let file = File::open(self.path(path)).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        if size > limit {
+            return Err(ReadFault::TooLarge(size));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+        let read = file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if read as u64 > limit {
+            return Err(ReadFault::TooLarge(read as u64));
+        }
+        Ok(bytes)
+    }
+}
+
+/// A world of one plain folder, for `fleetc kustomize`, tests and trying things. It answers the URLs it was told, at HEAD.
+pub struct FileWorld {
+    files: Files,
+    sources: Arc<SourceMap>,
+    urls: Vec<String>,
+}
+
+impl FileWorld {
+    /// The folder's tree.
+    pub const TREE: TreeId = TreeId(0);
+
+    /// A world of this folder, everything in it included.
+    ///
+    /// # Errors
+    /// The folder does not exist or is none.
+    pub fn open(folder: &Path) -> std::io::Result<Self> {
+        let root = folder.canonicalize()?;
+        if !root.metadata()?.is_dir() {
+            return Err(std::io::ErrorKind::NotADirectory.into());
+        }
+        let sources = Arc::new(SourceMap::default());
+        let files = Files::new(Box::new(Disk::new(root, None)), Arc::clone(&sources), String::new(), FILE_LIMIT);
+        Ok(FileWorld { files, sources, urls: Vec::new() })
+    }
+
+    /// Lets the folder answer a git URL too.
+    #[must_use]
+    pub fn answering(mut self, url: &str) -> Self {
+        self.urls.push(normalize_git_url(url));
+        self
+    }
+
+    /// The files read so far.
+    pub fn sources(&self) -> &Arc<SourceMap> {
+        &self.sources
+    }
+}
+
+impl World for FileWorld {
+    fn tree(&self, source: &SourceRequest) -> Lookup {
+        let known = source.kind == SourceKind::Git && self.urls.contains(&normalize_git_url(&source.url));
+        if known && matches!(source.revision.as_str(), "" | "HEAD") {
+            return Lookup::Here(Tree { id: Self::TREE, commit: String::new(), working: true });
+        }
+        let reason =
+            if known { "a plain folder has no revision but HEAD" } else { "no repository is mapped to this URL" };
+        Lookup::Absent { reason: reason.to_owned(), hint: None }
+    }
+
+    fn list(&self, directory: &FilePath) -> Checked<Arc<[Entry]>> {
+        self.files.list(&directory.path)
+    }
+
+    fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>> {
+        self.files.read(&file.path)
+    }
+}

@@ -1,0 +1,78 @@
+//! Folders on disk as trees.
+
+use std::os::unix::fs::symlink;
+
+use super::files::FileWorld;
+use crate::path::{FilePath, TreePath};
+use crate::world::World;
+
+fn path(text: &str) -> FilePath {
+    FilePath::new(FileWorld::TREE, TreePath::new(text).unwrap())
+}
+
+fn listing(world: &dyn World, directory: &str) -> Vec<String> {
+    let entries = world.list(&path(directory)).unwrap();
+    entries.iter().map(|entry| format!("{} {:?}", entry.name, entry.kind)).collect()
+}
+
+fn refusal(world: &dyn World, file: &str) -> String {
+    let found = world.read(&path(file)).unwrap_err();
+    found.iter().map(|d| d.message.clone()).collect()
+}
+
+#[test]
+fn links_are_classified_and_followed_inside_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::create_dir_all(root.join("apps/a")).unwrap();
+    std::fs::create_dir_all(root.join(".git")).unwrap();
+    std::fs::write(root.join("apps/a/x.yaml"), "x: 1\n").unwrap();
+    symlink("x.yaml", root.join("apps/a/file")).unwrap();
+    symlink("../apps/a", root.join("apps/directory")).unwrap();
+    symlink("nothing", root.join("apps/broken")).unwrap();
+    symlink("loop", root.join("apps/loop")).unwrap();
+    symlink("/etc/passwd", root.join("apps/absolute")).unwrap();
+    symlink("../../../etc", root.join("apps/out")).unwrap();
+    let back = format!("../../{}/apps/a", root.file_name().unwrap().to_str().unwrap());
+    symlink(back, root.join("apps/out-and-back")).unwrap();
+
+    let world = FileWorld::open(root).unwrap();
+    assert_eq!(listing(&world, ""), ["apps Directory"]);
+    assert_eq!(
+        listing(&world, "apps"),
+        [
+            "a Directory",
+            "absolute EscapingLink",
+            "broken BrokenLink",
+            "directory DirectoryLink(apps/a)",
+            "loop BrokenLink",
+            "out EscapingLink",
+            "out-and-back EscapingLink",
+        ]
+    );
+    assert_eq!(listing(&world, "apps/directory"), ["file FileLink(apps/a/x.yaml)", "x.yaml File"]);
+    let through = world.read(&path("apps/directory/file")).unwrap();
+    assert_eq!((&*through.bytes, &*through.display), (&b"x: 1\n"[..], "apps/directory/file"));
+    assert_eq!(through.id, world.read(&path("apps/directory/file")).unwrap().id);
+    assert_eq!(refusal(&world, "apps/absolute"), "`apps/absolute` is a symbolic link out of the repository");
+    assert_eq!(
+        refusal(&world, "apps/out/passwd"),
+        "`apps/out/passwd` is a symbolic link out of the repository (through `apps/out`)"
+    );
+    assert_eq!(refusal(&world, "apps/loop"), "`apps/loop` is a symbolic link whose target does not exist");
+    assert_eq!(refusal(&world, "apps"), "`apps` is a directory");
+    assert_eq!(refusal(&world, "apps/a/y.yaml"), "`apps/a/y.yaml` does not exist");
+    assert_eq!(
+        refusal(&world, "apps/a/x.yaml/z"),
+        "`apps/a/x.yaml/z` does not exist: `apps/a/x.yaml` is not a directory"
+    );
+}
+
+#[test]
+fn large_files_are_refused_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("big.yaml")).unwrap();
+    file.set_len(200 << 20).unwrap();
+    let world = FileWorld::open(folder.path()).unwrap();
+    assert!(refusal(&world, "big.yaml").starts_with("`big.yaml` is too large: 209715200 bytes"));
+}
