@@ -1,3 +1,4 @@
 //! Tests across the whole project. Cases that are data live in `fixtures/` and run in `tests/fixtures.rs`.
 
+mod dependencies;
 mod tidy;
