@@ -1,0 +1,414 @@
+//! Events to nodes: anchors and aliases, `<<`, duplicate keys, types of scalars, and the limits.
+//!
+//! An alias is a reference count, so expanding costs nothing here; it is counted all the same, because whoever walks the tree pays.
+//! Nothing recurses: open collections are a stack.
+//!
+//! `<<` differs by dialect. go-yaml v2 sets the merged keys where the `<<` stands, over keys before it; kustomize (v3) lets keys
+//! written in the mapping win and puts the merged ones behind them (kyaml rnode.go, `mergeAll`). Of several mappings in a list, the
+//! first wins in both.
+
+use rustc_hash::FxHashMap;
+
+use super::decode::{self, Decoded};
+use super::events::{At, Event, Properties};
+use super::resolve::{self, Tagged};
+use super::{Dialect, Document, Duplicate, Limits, Map, Node, Style, Tag, sigs};
+use crate::diag::Diagnostic;
+use crate::span::{FileId, Span};
+
+type Failure = Box<Diagnostic>;
+
+/// Reads the documents of a file into `out`; after an error, `out` holds those before it.
+pub(super) fn compose(
+    file: FileId,
+    bytes: &[u8],
+    dialect: Dialect,
+    limits: &Limits,
+    out: &mut Vec<Document>,
+) -> Result<(), Failure> {
+    if bytes.len() > limits.bytes {
+        let message = format!("the file has {} bytes, the limit for YAML is {}", bytes.len(), limits.bytes);
+        return Err(Box::new(Diagnostic::error("yaml/too-large", Span::new(file, 0, 0), message)));
+    }
+    let decoded = decode::decode(file, bytes)?;
+    let mut composer = Composer {
+        file,
+        decoded: &decoded,
+        dialect,
+        limits,
+        anchors: FxHashMap::default(),
+        frames: Vec::new(),
+        nodes: 0,
+        duplicates: Vec::new(),
+        root: None,
+        document_start: 0,
+    };
+    let (events, error) = super::libyaml::events(&decoded.text);
+    for event in events {
+        if let Some(document) = composer.event(event)? {
+            out.push(document);
+        }
+    }
+    match error {
+        None => Ok(()),
+        Some((message, at)) => {
+            let span = composer.span(at, at);
+            Err(Box::new(Diagnostic::error("yaml/syntax", span, message)))
+        }
+    }
+}
+
+/// What an anchor stands for.
+enum Anchored {
+    /// Its collection is not closed yet.
+    Open,
+    /// The value with its size.
+    Done(Node, Size),
+}
+
+/// What a value costs whoever walks it.
+#[derive(Clone, Copy)]
+struct Size {
+    nodes: u64,
+    height: usize,
+}
+
+/// A collection that is not closed yet.
+struct Frame<'t> {
+    items: Items,
+    anchor: Option<&'t str>,
+    start: usize,
+    flow: bool,
+    size: Size,
+}
+
+enum Items {
+    Seq(Vec<Node>),
+    Map { entries: Vec<(Node, Node)>, key: Key, merges: Vec<(usize, Node)> },
+}
+
+enum Key {
+    Awaited,
+    Given(Node),
+    Merge,
+}
+
+struct Composer<'t, 'd> {
+    file: FileId,
+    decoded: &'d Decoded<'d>,
+    dialect: Dialect,
+    limits: &'d Limits,
+    anchors: FxHashMap<&'t str, Anchored>,
+    frames: Vec<Frame<'t>>,
+    nodes: usize,
+    duplicates: Vec<Duplicate>,
+    root: Option<(Node, Size)>,
+    document_start: usize,
+}
+
+/// Where a finished value came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Text,
+    Alias,
+    /// A plain `<<`, or one tagged `!!merge`.
+    MergeWord,
+}
+
+impl<'t> Composer<'t, '_> {
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.file, self.decoded.place(start), self.decoded.place(end))
+    }
+
+    fn fail<T>(&self, code: &'static str, at: &At<'_>, message: String) -> Result<T, Failure> {
+        Err(Box::new(Diagnostic::error(code, self.span(at.start, at.end), message)))
+    }
+
+    fn event(&mut self, at: At<'t>) -> Result<Option<Document>, Failure> {
+        let span = self.span(at.start, at.end);
+        match &at.event {
+            Event::StreamEnd => {}
+            Event::DocumentStart => {
+                self.anchors.clear();
+                self.document_start = at.start;
+            }
+            Event::DocumentEnd => {
+                let (root, _) = self.root.take().unwrap_or((Node::null(), Size { nodes: 1, height: 0 }));
+                let span = self.span(self.document_start, at.end);
+                return Ok(Some(Document { root, duplicates: std::mem::take(&mut self.duplicates), span }));
+            }
+            Event::Alias(name) => {
+                let (node, size) = match self.anchors.get(name) {
+                    Some(Anchored::Done(node, size)) => (node.clone(), *size),
+                    Some(Anchored::Open) => {
+                        return self.fail(
+                            "yaml/alias",
+                            &at,
+                            format!("the value of the anchor `&{name}` contains itself"),
+                        );
+                    }
+                    None => {
+                        let near = crate::diag::did_you_mean(name, {
+                            let mut names: Vec<&str> = self.anchors.keys().copied().collect();
+                            names.sort_unstable();
+                            names
+                        });
+                        let found = Diagnostic::error(
+                            "yaml/alias",
+                            span,
+                            format!("no anchor `&{name}` stands before this alias"),
+                        );
+                        return Err(Box::new(match near {
+                            Some(near) => found.hint(near),
+                            None => found.hint(format!("quote the value if it is meant as text: \"*{name}\"")),
+                        }));
+                    }
+                };
+                if self.frames.len() + size.height > self.limits.depth {
+                    return self.too_deep(&at);
+                }
+                self.value(node.with_span(span), size, From::Alias, &at)?;
+            }
+            Event::Scalar { properties, value, style } => {
+                self.count(&at)?;
+                let mut from = From::Text;
+                let tag = match properties.tag.as_deref() {
+                    None if *style == Style::Plain => {
+                        if value == "<<" {
+                            from = From::MergeWord;
+                        }
+                        resolve::plain(self.dialect, value)
+                    }
+                    None => Tag::Str,
+                    Some("!") if *style == Style::Plain && self.dialect == Dialect::V3 => {
+                        resolve::plain(self.dialect, value)
+                    }
+                    Some("tag:yaml.org,2002:merge") if value == "<<" => {
+                        from = From::MergeWord;
+                        Tag::Str
+                    }
+                    Some(tag) => match resolve::tagged(self.dialect, tag, value) {
+                        Tagged::As(tag) => tag,
+                        Tagged::Refused(what) => {
+                            return self.fail("yaml/tag", &at, format!("`{value}` is not {what}, as its tag says"));
+                        }
+                    },
+                };
+                let node = Node::scalar(tag, &**value).with_span(span).with_style(*style);
+                let size = Size { nodes: 1, height: 0 };
+                if let Some(anchor) = properties.anchor {
+                    self.anchors.insert(anchor, Anchored::Done(node.clone(), size));
+                }
+                self.value(node, size, from, &at)?;
+            }
+            Event::SeqStart { properties, flow } => self.open(Items::Seq(Vec::new()), properties, *flow, &at)?,
+            Event::MapStart { properties, flow } => {
+                let items = Items::Map { entries: Vec::new(), key: Key::Awaited, merges: Vec::new() };
+                self.open(items, properties, *flow, &at)?;
+            }
+            Event::SeqEnd | Event::MapEnd => self.close(&at)?,
+        }
+        Ok(None)
+    }
+
+    fn count(&mut self, at: &At<'_>) -> Result<(), Failure> {
+        self.nodes += 1;
+        if self.nodes > self.limits.nodes {
+            let message = format!("the file has more than {} values, which is the limit", self.limits.nodes);
+            return self.fail("yaml/too-large", at, message);
+        }
+        Ok(())
+    }
+
+    fn too_deep<T>(&self, at: &At<'_>) -> Result<T, Failure> {
+        let message = format!("values are nested more than {} levels deep, which is the limit", self.limits.depth);
+        self.fail("yaml/too-deep", at, message)
+    }
+
+    fn open(&mut self, items: Items, properties: &Properties<'t>, flow: bool, at: &At<'_>) -> Result<(), Failure> {
+        self.count(at)?;
+        if self.frames.len() >= self.limits.depth {
+            return self.too_deep(at);
+        }
+        if let Some(anchor) = properties.anchor {
+            self.anchors.insert(anchor, Anchored::Open);
+        }
+        let size = Size { nodes: 1, height: 1 };
+        self.frames.push(Frame { items, anchor: properties.anchor, start: at.start, flow, size });
+        Ok(())
+    }
+
+    fn close(&mut self, at: &At<'_>) -> Result<(), Failure> {
+        let Some(frame) = self.frames.pop() else { return Ok(()) };
+        let span = self.span(frame.start, at.end);
+        let node = match frame.items {
+            Items::Seq(items) => Node::seq(items),
+            Items::Map { entries, merges, .. } => {
+                let (entries, positions) = self.settle(entries);
+                let entries = if merges.is_empty() { entries } else { self.merge(entries, &positions, &merges) };
+                Node::map(entries.into_iter().collect::<Map>())
+            }
+        };
+        let node = node.with_span(span).with_style(if frame.flow { Style::Flow } else { Style::Plain });
+        if let Some(anchor) = frame.anchor {
+            self.anchors.insert(anchor, Anchored::Done(node.clone(), frame.size));
+        }
+        self.value(node, frame.size, From::Text, at)
+    }
+
+    /// Puts a finished value where it belongs.
+    fn value(&mut self, node: Node, size: Size, from: From, at: &At<'_>) -> Result<(), Failure> {
+        let (dialect, limits) = (self.dialect, self.limits);
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some((node, size));
+            return Ok(());
+        };
+        frame.size.nodes = frame.size.nodes.saturating_add(size.nodes);
+        frame.size.height = frame.size.height.max(size.height + 1);
+        if from == From::Alias && frame.size.nodes > limits.expanded {
+            let message = format!(
+                "aliases expand to at least {} values here, the limit is {}",
+                frame.size.nodes, limits.expanded
+            );
+            return self.fail("yaml/alias-expansion", at, message);
+        }
+        match &mut frame.items {
+            Items::Seq(items) => items.push(node),
+            Items::Map { entries, key, merges } => match std::mem::replace(key, Key::Awaited) {
+                Key::Awaited if from == From::MergeWord => *key = Key::Merge,
+                Key::Awaited if !node.is_scalar() => {
+                    let found =
+                        Diagnostic::error("yaml/key", node.span(), format!("the key of a mapping is {}", node.what()));
+                    return Err(Box::new(
+                        found.hint("quote it if it is a template placeholder such as \"{{ name }}\""),
+                    ));
+                }
+                Key::Awaited => *key = Key::Given(node),
+                Key::Given(name) => entries.push((name, node)),
+                Key::Merge => {
+                    let good = match (&node, from) {
+                        (node, _) if node.as_map().is_some() => true,
+                        (node, From::Text) => {
+                            node.as_seq().is_some_and(|items| items.iter().all(|item| item.as_map().is_some()))
+                        }
+                        _ => false,
+                    };
+                    if !good {
+                        let message = format!("`<<` merges a mapping or a list of mappings, this is {}", node.what());
+                        return self.fail("yaml/merge", at, message);
+                    }
+                    if dialect == Dialect::V3 && !merges.is_empty() {
+                        return self.fail("yaml/merge", at, "the mapping has `<<` twice".into());
+                    }
+                    merges.push((entries.len(), node));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Drops the earlier ones of equal keys. Also returns, for each written entry, where it is now.
+    fn settle(&mut self, entries: Vec<(Node, Node)>) -> (Vec<(Node, Node)>, Vec<usize>) {
+        if entries.len() < 2 || !self.has_duplicates(&entries) {
+            let positions = (0..entries.len()).collect();
+            return (entries, positions);
+        }
+        let mut settled: Vec<(Node, Node)> = Vec::with_capacity(entries.len());
+        let mut places: FxHashMap<String, usize> = FxHashMap::default();
+        let mut positions = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let name = self.key_text(&key).into_owned();
+            let place = places.get(&name).copied();
+            match place.and_then(|place| settled.get_mut(place).map(|entry| (place, entry))) {
+                Some((place, entry)) => {
+                    self.duplicates.push(Duplicate { key: name, first: entry.0.span(), second: key.span() });
+                    *entry = (key, value);
+                    positions.push(place);
+                }
+                None => {
+                    places.insert(name, settled.len());
+                    positions.push(settled.len());
+                    settled.push((key, value));
+                }
+            }
+        }
+        (settled, positions)
+    }
+
+    /// What makes two keys the same: their name in JSON (v2), their text (v3).
+    fn key_text<'k>(&self, key: &'k Node) -> std::borrow::Cow<'k, str> {
+        match self.dialect {
+            Dialect::V2 => sigs::key_text(key),
+            Dialect::V3 => key.text().unwrap_or_default().into(),
+        }
+    }
+
+    fn has_duplicates(&self, entries: &[(Node, Node)]) -> bool {
+        if entries.len() <= 12 {
+            entries.iter().enumerate().any(|(at, (key, _))| {
+                let name = self.key_text(key);
+                entries.iter().skip(at + 1).any(|(other, _)| self.key_text(other) == name)
+            })
+        } else {
+            let mut seen = rustc_hash::FxHashSet::default();
+            entries.iter().any(|(key, _)| !seen.insert(self.key_text(key)))
+        }
+    }
+
+    fn merge(&self, entries: Vec<(Node, Node)>, positions: &[usize], merges: &[(usize, Node)]) -> Vec<(Node, Node)> {
+        let mut out: Vec<(Node, Node)> = Vec::with_capacity(entries.len());
+        let mut places: FxHashMap<String, usize> = FxHashMap::default();
+        let mut set = |key: &Node, value: &Node, over: bool| {
+            let name = self.key_text(key).into_owned();
+            match places.get(&name).and_then(|at| out.get_mut(*at)) {
+                Some(entry) if over => entry.1 = value.clone(),
+                Some(_) => {}
+                None => {
+                    places.insert(name, out.len());
+                    out.push((key.clone(), value.clone()));
+                }
+            }
+        };
+        let sources = |merge: &Node| -> Vec<Map> {
+            match (merge.as_map(), merge.as_seq()) {
+                (Some(map), _) => vec![map.clone()],
+                (_, Some(items)) => items.iter().rev().filter_map(|item| item.as_map().cloned()).collect(),
+                _ => Vec::new(),
+            }
+        };
+        match self.dialect {
+            Dialect::V2 => {
+                let mut pending = merges.iter().peekable();
+                for written in 0..=positions.len() {
+                    while let Some((_, merge)) = pending.next_if(|(at, _)| *at <= written) {
+                        for (key, value) in sources(merge).iter().flat_map(Map::iter) {
+                            set(key, value, true);
+                        }
+                    }
+                    if let Some((key, value)) = positions.get(written).and_then(|at| entries.get(*at)) {
+                        set(key, value, true);
+                    }
+                }
+            }
+            Dialect::V3 => {
+                for (key, value) in &entries {
+                    set(key, value, true);
+                }
+                let mut merged: Vec<(Node, Node)> = Vec::new();
+                for (key, value) in
+                    merges.iter().flat_map(|(_, merge)| sources(merge)).collect::<Vec<_>>().iter().flat_map(Map::iter)
+                {
+                    let name = self.key_text(key);
+                    match merged.iter_mut().find(|(other, _)| self.key_text(other) == name) {
+                        Some(entry) => entry.1 = value.clone(),
+                        None => merged.push((key.clone(), value.clone())),
+                    }
+                }
+                for (key, value) in &merged {
+                    set(key, value, false);
+                }
+            }
+        }
+        out
+    }
+}
