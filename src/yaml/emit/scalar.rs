@@ -155,6 +155,7 @@ impl Printer<'_> {
     fn put_break(&mut self, c: char) {
         self.out.push(c);
         self.column = 0;
+        self.indention = true;
     }
 
     fn plain(&mut self, text: &str, indent: i32, fold: bool) {
