@@ -20,6 +20,7 @@ pub mod world;
 pub mod k8s;
 pub mod yaml;
 
+pub mod argo;
 pub mod expand;
 pub mod read;
 pub mod resolve;
