@@ -26,6 +26,9 @@ pub struct Cluster {
     pub instance: String,
     /// What renders may depend on.
     pub facts: Facts,
+    /// Name of the object that declares it (the Secret's or the stub's); the cluster's own name where there is none. Argo CD
+    /// hears of clusters in this order, which `flatList` shows.
+    pub object: String,
     /// Where it was declared: a Secret, a stub, fleet.yaml, or nowhere (the implicit in-cluster).
     pub origin: ClusterOrigin,
     /// Where it was declared.
