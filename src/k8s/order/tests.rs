@@ -73,7 +73,7 @@ fn waves_and_hooks_are_those_of_argo_cd() {
 fn delete_hooks() {
     use Phase::{PostDelete, PostSync, PreDelete, Sync};
     let check = |annotations, phases: &[Phase]| {
-        assert_eq!(role(&object(annotations)), Role::Hook(phases.to_vec()), "{annotations}")
+        assert_eq!(role(&object(annotations)), Role::Hook(phases.to_vec()), "{annotations}");
     };
     check(r#"{"argocd.argoproj.io/hook": "PreDelete"}"#, &[PreDelete]);
     check(r#"{"argocd.argoproj.io/hook": "PostDelete,Sync"}"#, &[Sync, PostDelete]);
