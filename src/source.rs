@@ -22,6 +22,8 @@ pub enum SourceKind {
     Oci,
     /// A single file by HTTP (kustomize resources).
     File,
+    /// A git repository that `repositories:` of fleet.yaml maps to a folder, relative to the fleet's ([`world::Mapped`](crate::world::Mapped)).
+    Folder(String),
 }
 
 impl SourceRequest {
@@ -44,14 +46,14 @@ impl std::fmt::Display for SourceRequest {
     }
 }
 
-/// The form in which two git URLs are compared: lower case, without scheme differences between the ssh forms, user, `.git` and trailing slash.
+/// The form in which two git URLs are compared: lower case, without scheme differences between the ssh forms, `.git` and trailing slash.
 ///
 /// Rules of Argo CD `util/git/git.go` `NormalizeGitURL`: `git@host:org/repo.git` equals `ssh://git@host/org/repo`.
 pub fn normalize_git_url(url: &str) -> String {
     let mut text = url.trim().to_lowercase();
-    text = text.trim_end_matches('/').to_owned();
+    text.truncate(text.trim_end_matches('/').len());
     if let Some(stripped) = text.strip_suffix(".git") {
-        text = stripped.to_owned();
+        text.truncate(stripped.trim_end_matches('/').len());
     }
     if !text.contains("://")
         && let Some((host, path)) = text.split_once(':')
@@ -62,9 +64,55 @@ pub fn normalize_git_url(url: &str) -> String {
     text
 }
 
+/// Whether two git URLs name one repository for the question which local tree answers: same host and path, whatever the scheme and user.
+///
+/// Wider than [`normalize_git_url`], on purpose: people clone by ssh what their Applications name by https. Ports count where the
+/// schemes are the same, since they tell servers apart only then.
+pub fn same_repository(a: &str, b: &str) -> bool {
+    let (a, b) = (normalize_git_url(a), normalize_git_url(b));
+    if a == b {
+        return true;
+    }
+    let parts = |url: &str| -> Option<(String, String, String, String)> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (authority, path) = rest.split_once('/')?;
+        let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
+            _ => (authority, ""),
+        };
+        let default = match scheme {
+            "https" => "443",
+            "http" => "80",
+            "ssh" => "22",
+            _ => "",
+        };
+        let port = if port.is_empty() { default } else { port };
+        let path = path.trim_start_matches('/').to_owned();
+        (!host.is_empty()).then(|| (scheme.to_owned(), host.to_owned(), port.to_owned(), path))
+    };
+    match (parts(&a), parts(&b)) {
+        (Some((scheme_a, host_a, port_a, path_a)), Some((scheme_b, host_b, port_b, path_b))) => {
+            host_a == host_b && path_a == path_b && (scheme_a != scheme_b || port_a == port_b)
+        }
+        _ => false,
+    }
+}
+
+/// A URL for messages: what stands between scheme and host (a token, a password) is left out, except the user of ssh.
+pub fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.find('/').and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
+    let Some((user, host)) = authority.rsplit_once('@') else { return url.to_owned() };
+    if scheme == "ssh" && !user.contains(':') {
+        return url.to_owned();
+    }
+    format!("{scheme}://{host}{path}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::normalize_git_url;
+    use super::{normalize_git_url, same_repository, without_credentials};
 
     #[test]
     fn ssh_forms_are_one() {
@@ -78,5 +126,36 @@ mod tests {
             assert_eq!(normalize_git_url(url), want, "{url}");
         }
         assert_eq!(normalize_git_url("https://github.com/Org/Repo.git"), "https://github.com/org/repo");
+    }
+
+    #[test]
+    fn clones_by_other_schemes_are_the_same_repository() {
+        let https = "https://github.com/Org/Repo.git";
+        for (a, b, same) in [
+            (https, "git@github.com:org/repo", true),
+            (https, "https://token@github.com/org/repo/", true),
+            (https, "https://github.com/org/other", false),
+            (https, "https://gitlab.com/org/repo", false),
+            ("ssh://git@host:2222/org/repo", "https://host/org/repo.git", true),
+            ("https://host:8443/org/repo", "https://host/org/repo", false),
+            ("https://host:443/org/repo", "https://host/org/repo", true),
+            ("/srv/repo.git", "/srv/repo", true),
+            ("repo", "other", false),
+        ] {
+            assert_eq!(same_repository(a, b), same, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        for (url, want) in [
+            ("https://user:secret@host/org/repo", "https://host/org/repo"),
+            ("https://token@host/org", "https://host/org"),
+            ("ssh://git@host/org", "ssh://git@host/org"),
+            ("git@host:org/repo", "git@host:org/repo"),
+            ("https://host/a@b", "https://host/a@b"),
+        ] {
+            assert_eq!(without_credentials(url), want);
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! A folder on disk as a tree.
 //!
 //! Directories are listed one by one when asked for, without a `stat` per name; `.git` is never shown. Files larger than
-//! [`FILE_LIMIT`] are refused before they are read, pipes and devices are never opened. Which names of a git checkout count (tracked, or
-//! not ignored) is decided by a filter that [`git`](super::git) provides; a plain folder shows all.
+//! [`FILE_LIMIT`] are refused before they are read, pipes and devices are never opened. Which names of a git checkout count is
+//! decided by its index and ignore files; a plain folder shows all.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::tracked::Tracked;
 use super::tree::{Files, RawEntry, RawKind, ReadFault, Store};
 use crate::diag::Checked;
 use crate::path::{FilePath, TreeId, TreePath};
@@ -19,21 +20,15 @@ use crate::world::{Entry, Lookup, Tree, World};
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: u64 = 64 << 20;
 
-/// Which names of a folder count, and what a name stands for that is not on disk.
-pub(super) trait Filter: Send + Sync {
-    /// Takes the names that are in a directory on disk and returns those that count.
-    fn filter(&self, directory: &TreePath, names: Vec<RawEntry>) -> Result<Vec<RawEntry>, String>;
-}
-
 /// A folder on disk.
 pub(super) struct Disk {
     root: PathBuf,
-    filter: Option<Arc<dyn Filter>>,
+    tracked: Option<Tracked>,
 }
 
 impl Disk {
-    pub(super) fn new(root: PathBuf, filter: Option<Arc<dyn Filter>>) -> Self {
-        Disk { root, filter }
+    pub(super) fn new(root: PathBuf, tracked: Option<Tracked>) -> Self {
+        Disk { root, tracked }
     }
 
     fn path(&self, path: &TreePath) -> PathBuf {
@@ -42,9 +37,18 @@ impl Disk {
 }
 
 impl Store for Disk {
-    fn names(&self, directory: &TreePath, _: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String> {
+    fn names(&self, directory: &TreePath, object: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String> {
+        if let (Some(tracked), Some(object)) = (&self.tracked, object) {
+            return tracked.objects().names(object);
+        }
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(self.path(directory)).map_err(|error| error.to_string())? {
+        let listed = match std::fs::read_dir(self.path(directory)) {
+            Ok(listed) => Some(listed),
+            // A sparse checkout left the whole directory out.
+            Err(error) if self.tracked.is_some() && error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.to_string()),
+        };
+        for entry in listed.into_iter().flatten() {
             let entry = entry.map_err(|error| error.to_string())?;
             if entry.file_name() == ".git" {
                 continue;
@@ -68,18 +72,24 @@ impl Store for Disk {
             };
             names.push(raw);
         }
-        match &self.filter {
-            Some(filter) => filter.filter(directory, names),
+        match &self.tracked {
+            Some(tracked) => tracked.filter(directory, names),
             None => Ok(names),
         }
     }
 
-    fn link(&self, path: &TreePath, _: &RawEntry) -> Result<String, String> {
+    fn link(&self, path: &TreePath, entry: &RawEntry) -> Result<String, String> {
+        if let (Some(tracked), Some(object)) = (&self.tracked, entry.object) {
+            return tracked.objects().link(object);
+        }
         let target = std::fs::read_link(self.path(path)).map_err(|error| error.to_string())?;
         target.into_os_string().into_string().map_err(|_| "the link's target is not UTF-8".to_owned())
     }
 
-    fn bytes(&self, path: &TreePath, _: &RawEntry, limit: u64) -> Result<Vec<u8>, ReadFault> {
+    fn bytes(&self, path: &TreePath, entry: &RawEntry, limit: u64) -> Result<Vec<u8>, ReadFault> {
+        if let (Some(tracked), Some(object)) = (&self.tracked, entry.object) {
+            return tracked.objects().bytes(object, limit);
+        }
         let failed = |error: std::io::Error| ReadFault::Failed(error.to_string());
         let file = File::open(self.path(path)).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();

@@ -5,7 +5,12 @@
 //! other subprocess is started, nothing is fetched, and the user's and the machine's git configuration does not count.
 
 pub mod files;
+mod git;
+mod objects;
+mod tracked;
 mod tree;
+mod versions;
+pub mod world;
 
 #[cfg(test)]
 mod tests;

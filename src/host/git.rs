@@ -1,0 +1,345 @@
+//! A git checkout: which URLs it answers, and which revision is the working tree, a commit of the object store, or missing.
+//!
+//! The working tree stands for HEAD, for the empty revision, for the branch checked out and for the one that `--branch` names; every other
+//! revision is read from the local object store and is missing where it is not there, never the working tree instead. Not even for the
+//! name of the remote's default branch: a detached checkout says nothing of the branch it came from. A branch is looked for among the
+//! remote-tracking ones first, since that is what Argo CD would see; then local branches, tags, full names, abbreviated commits.
+//! No git program runs, nothing is fetched, and only the repository's own configuration is read.
+
+use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice as _;
+
+use super::objects::{CommitTree, Objects};
+use super::tracked::Tracked;
+use super::versions::{Constraint, Version};
+use crate::diag::near_matches;
+use crate::path::TreePath;
+use crate::source::{normalize_git_url, same_repository, without_credentials};
+
+/// What a revision stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Revision {
+    /// The files on disk.
+    Working,
+    /// A commit in the object store.
+    Commit(gix::ObjectId),
+    /// Nothing here; why, and what to do.
+    Absent { reason: String, hint: Option<String> },
+}
+
+/// A repository on this machine.
+pub(super) struct Checkout {
+    repository: gix::ThreadSafeRepository,
+    /// The root of the working tree; none for a bare repository.
+    workdir: Option<PathBuf>,
+    /// The commit of HEAD; none before the first.
+    head: Option<gix::ObjectId>,
+    /// The branch checked out; none for a detached HEAD.
+    branch: Option<String>,
+    shallow: bool,
+    remotes: Vec<Remote>,
+    /// `url.<base>.insteadOf`: prefix as written, and what replaces it.
+    instead_of: Vec<(String, String)>,
+}
+
+struct Remote {
+    name: String,
+    urls: Vec<String>,
+}
+
+impl Checkout {
+    /// The repository whose working tree holds a folder, looking upwards; `None` for a plain folder.
+    ///
+    /// # Errors
+    /// There is one, but it cannot be opened: the reason for people.
+    pub(super) fn discover(folder: &Path) -> Result<Option<Self>, String> {
+        for above in folder.ancestors() {
+            // A `.git` that is empty or anything else does not count for git either.
+            let dot_git = above.join(".git");
+            if dot_git.is_file() || dot_git.join("HEAD").symlink_metadata().is_ok() {
+                return Self::open(above).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The repository of exactly this folder: the root of a working tree, or a bare repository; `None` for a plain folder.
+    ///
+    /// # Errors
+    /// It looks like one, but cannot be opened: the reason for people.
+    pub(super) fn at(folder: &Path) -> Result<Option<Self>, String> {
+        let dot_git = folder.join(".git");
+        let bare = folder.join("HEAD").is_file() && folder.join("objects").is_dir() && folder.join("refs").is_dir();
+        if dot_git.is_file() || dot_git.join("HEAD").symlink_metadata().is_ok() || bare {
+            return Self::open(folder).map(Some);
+        }
+        Ok(None)
+    }
+
+    fn open(folder: &Path) -> Result<Self, String> {
+        let failed =
+            |error: gix::Error| format!("the git repository at `{}` cannot be opened: {error}", folder.display());
+        // Trusted whoever owns it (containers of CI): nothing that its configuration names is ever run.
+        let options = gix::open::Options::isolated().with(gix::sec::Trust::Full);
+        let repository = options.open(folder).map_err(failed)?;
+        let local = repository.to_thread_local();
+        let workdir = match local.workdir() {
+            None => None,
+            Some(path) => Some(path.canonicalize().map_err(|error| format!("`{}`: {error}", path.display()))?),
+        };
+        let branch = local.head_name().map_err(failed)?;
+        let branch =
+            branch.and_then(|name| Some(name.as_bstr().strip_prefix(b"refs/heads/")?.to_str_lossy().into_owned()));
+        let head = local.head_id().ok().map(gix::Id::detach);
+        let shallow = local.is_shallow().map_err(failed)?;
+        let (remotes, instead_of) = read_remotes(&local);
+        Ok(Checkout { repository, workdir, head, branch, shallow, remotes, instead_of })
+    }
+
+    /// The root of the working tree; `None` for a bare repository.
+    pub(super) fn workdir(&self) -> Option<&Path> {
+        self.workdir.as_deref()
+    }
+
+    /// The commit of HEAD in hexadecimal digits; empty before the first one.
+    pub(super) fn head(&self) -> String {
+        self.head.map(|id| id.to_string()).unwrap_or_default()
+    }
+
+    /// The URLs of its remotes, without credentials, for messages.
+    pub(super) fn urls(&self) -> Vec<String> {
+        self.remotes.iter().flat_map(|remote| &remote.urls).map(|url| without_credentials(url)).collect()
+    }
+
+    /// Whether a URL is one of its remotes: as written there, or as `insteadOf` rewrites either.
+    pub(super) fn answers(&self, url: &str) -> bool {
+        !self.remotes_of(url).is_empty()
+    }
+
+    fn remotes_of(&self, url: &str) -> Vec<&Remote> {
+        let forms = [Some(url.to_owned()), self.rewrite(url)];
+        let same = |known: &str| forms.iter().flatten().any(|form| same_repository(form, known));
+        let known = |remote: &&Remote| {
+            remote.urls.iter().any(|url| same(url) || self.rewrite(url).is_some_and(|rewritten| same(&rewritten)))
+        };
+        self.remotes.iter().filter(known).collect()
+    }
+
+    fn rewrite(&self, url: &str) -> Option<String> {
+        let fitting = self.instead_of.iter().filter(|(prefix, _)| url.starts_with(prefix.as_str()));
+        let (prefix, base) = fitting.max_by_key(|(prefix, _)| prefix.len())?;
+        Some(format!("{base}{}", url.get(prefix.len()..)?))
+    }
+
+    /// The index and ignore rules for a tree that begins at `base` in the working tree.
+    pub(super) fn tracked(&self, base: TreePath) -> Result<Option<Tracked>, String> {
+        let Some(workdir) = &self.workdir else { return Ok(None) };
+        let local = self.repository.to_thread_local();
+        let failed = |error: gix::Error| format!("the index of `{}` cannot be read: {error}", workdir.display());
+        let path = local.index_path();
+        // Without an index file nothing is tracked yet, as after `git init`.
+        let index = if path.is_file() {
+            local.open_index().map_err(failed)?
+        } else {
+            gix::index::File::from_state(gix::index::State::new(local.object_hash()), path)
+        };
+        Ok(Some(Tracked::new(index, self.objects(), workdir.clone(), base)))
+    }
+
+    fn objects(&self) -> Objects {
+        Objects::new(self.repository.clone())
+    }
+
+    /// The files of a commit.
+    pub(super) fn tree(&self, commit: gix::ObjectId) -> Result<CommitTree, String> {
+        let local = self.repository.to_thread_local();
+        let commit = local.find_commit(commit).map_err(|error| error.to_string())?;
+        let tree = commit.tree_id().map_err(|error| error.to_string())?.detach();
+        Ok(CommitTree::new(self.objects(), tree))
+    }
+
+    /// What a revision stands for. `url` decides which remote's branches are meant; `named` is the branch that `--branch` names.
+    pub(super) fn revision(&self, text: &str, url: &str, named: Option<&str>) -> Revision {
+        let branch = text.strip_prefix("refs/heads/").unwrap_or(text);
+        let working = matches!(text, "" | "HEAD") || self.branch.as_deref() == Some(branch) || named == Some(branch);
+        if working && self.workdir.is_some() {
+            return Revision::Working;
+        }
+        if working
+            && let Some(head) = self.head
+            && (named != Some(branch) || self.branch.as_deref() == Some(branch))
+        {
+            return Revision::Commit(head);
+        }
+        let local = self.repository.to_thread_local();
+        match self.find(&local, text, url) {
+            Ok(Some(commit)) => Revision::Commit(commit),
+            Ok(None) => self.absent(&local, text),
+            Err(reason) => Revision::Absent { reason, hint: None },
+        }
+    }
+
+    fn find(&self, local: &gix::Repository, text: &str, url: &str) -> Result<Option<gix::ObjectId>, String> {
+        if text.len() == local.object_hash().len_in_hex() && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let id =
+                gix::ObjectId::from_hex(text.to_ascii_lowercase().as_bytes()).map_err(|error| error.to_string())?;
+            return Ok(commit_of(local, id));
+        }
+        if let Some(constraint) = Constraint::parse(text)
+            && let Some(tag) = newest(local, &constraint)
+            && let Some(commit) = self.reference(local, &format!("refs/tags/{tag}"))?
+        {
+            return Ok(Some(commit));
+        }
+        for name in self.candidates(text, url) {
+            if let Some(commit) = self.reference(local, &name)? {
+                return Ok(Some(commit));
+            }
+        }
+        // Argo CD takes seven digits and more for an abbreviated commit.
+        if text.len() >= 7 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return abbreviated(local, text);
+        }
+        Ok(None)
+    }
+
+    /// Full names that a revision may stand for, best first.
+    fn candidates(&self, text: &str, url: &str) -> Vec<String> {
+        let mut remotes: Vec<&str> = self.remotes_of(url).into_iter().map(|remote| remote.name.as_str()).collect();
+        if remotes.is_empty() {
+            remotes = self.remotes.iter().map(|remote| remote.name.as_str()).collect();
+        }
+        remotes.sort_by_key(|name| (*name != "origin", *name));
+        let mut names = Vec::new();
+        let branch = text.strip_prefix("refs/heads/").unwrap_or(text);
+        names.extend(remotes.iter().map(|remote| format!("refs/remotes/{remote}/{branch}")));
+        names.push(format!("refs/heads/{branch}"));
+        if text.starts_with("refs/") {
+            names.push(text.to_owned());
+        } else {
+            names.push(format!("refs/tags/{text}"));
+            names.push(format!("refs/{text}"));
+        }
+        names
+    }
+
+    fn reference(&self, local: &gix::Repository, name: &str) -> Result<Option<gix::ObjectId>, String> {
+        // A name that git would not allow names nothing.
+        let Ok(full) = gix::refs::FullName::try_from(name) else { return Ok(None) };
+        let found =
+            local.try_find_reference(full.as_ref()).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+        let Some(mut found) = found.filter(|found| found.name() == full.as_ref()) else { return Ok(None) };
+        let id = found.peel_to_id().map_err(|error| format!("`{name}` leads nowhere: {error}"))?.detach();
+        match commit_of(local, id) {
+            Some(commit) => Ok(Some(commit)),
+            None => Err(format!("`{name}` is no commit of the local object store{}", self.shallow_note())),
+        }
+    }
+
+    fn shallow_note(&self) -> &'static str {
+        if self.shallow { " (a shallow clone)" } else { "" }
+    }
+
+    fn absent(&self, local: &gix::Repository, text: &str) -> Revision {
+        let reason = format!("the local object store has no revision `{text}`{}", self.shallow_note());
+        let names = names(local);
+        let near: Vec<String> =
+            near_matches(text, names.iter().map(String::as_str)).into_iter().map(|name| format!("`{name}`")).collect();
+        let commit = text.len() >= 7 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut hint = match self.remotes.first() {
+            Some(remote) if self.shallow => format!(
+                "fetch it before: `git fetch --depth 1 {} {text}:refs/remotes/{}/{text}`, or a full clone (`fetch-depth: 0`)",
+                remote.name, remote.name
+            ),
+            Some(remote) => format!("fetch it before: `git fetch {}`", remote.name),
+            None => "there is no remote to fetch it from".to_owned(),
+        };
+        if self.branch.is_none() && !commit && self.workdir.is_some() {
+            hint.push_str(&format!("; if the detached working tree is that branch, say `--branch {text}`"));
+        }
+        if !near.is_empty() {
+            hint = format!("did you mean {}? Otherwise {hint}", near.join(" or "));
+        }
+        Revision::Absent { reason, hint: Some(hint) }
+    }
+}
+
+/// The commit that an object is, or that a tag object names.
+fn commit_of(local: &gix::Repository, id: gix::ObjectId) -> Option<gix::ObjectId> {
+    let object = local.try_find_object(id).ok()??;
+    object.peel_to_kind(gix::object::Kind::Commit).ok().map(|commit| commit.id)
+}
+
+fn abbreviated(local: &gix::Repository, text: &str) -> Result<Option<gix::ObjectId>, String> {
+    let prefix = gix::hash::Prefix::from_hex(&text.to_ascii_lowercase()).map_err(|error| error.to_string())?;
+    let mut candidates = std::collections::HashSet::default();
+    local.objects.lookup_prefix(prefix, Some(&mut candidates)).map_err(|error| error.to_string())?;
+    // Only commits count: a blob that begins alike does not make it ambiguous.
+    let kind = |id: &gix::ObjectId| local.find_header(*id).ok().map(|header| header.kind());
+    let mut commits = candidates.into_iter().filter(|id| kind(id) == Some(gix::object::Kind::Commit));
+    match (commits.next(), commits.next()) {
+        (None, _) => Ok(None),
+        (Some(commit), None) => Ok(Some(commit)),
+        (Some(_), Some(_)) => Err(format!("`{text}` is ambiguous: several commits begin with it")),
+    }
+}
+
+/// The tag with the highest version that a constraint admits.
+fn newest(local: &gix::Repository, constraint: &Constraint) -> Option<String> {
+    let tags = names_below(local, "refs/tags/");
+    let versions = tags.iter().filter_map(|tag| Some((Version::parse(tag)?, tag)));
+    versions.filter(|(version, _)| constraint.admits(version)).max().map(|(_, tag)| tag.clone())
+}
+
+fn names_below(local: &gix::Repository, prefix: &str) -> Vec<String> {
+    let Ok(platform) = local.references() else { return Vec::new() };
+    let Ok(all) = platform.all() else { return Vec::new() };
+    let mut names: Vec<String> = all
+        .filter_map(Result::ok)
+        .filter_map(|found| Some(found.name().as_bstr().strip_prefix(prefix.as_bytes())?.to_str_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Branches and tags as people write them.
+fn names(local: &gix::Repository) -> Vec<String> {
+    let mut names = names_below(local, "refs/heads/");
+    names.extend(names_below(local, "refs/tags/"));
+    let remote = names_below(local, "refs/remotes/");
+    names.extend(remote.iter().filter_map(|name| name.split_once('/')).map(|(_, name)| name.to_owned()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn read_remotes(local: &gix::Repository) -> (Vec<Remote>, Vec<(String, String)>) {
+    let snapshot = local.config_snapshot();
+    let config = snapshot.plumbing();
+    let mut remotes: Vec<Remote> = Vec::new();
+    for section in config.sections_by_name("remote").into_iter().flatten() {
+        let Some(name) = section.header().subsection_name().map(|name| name.to_str_lossy().into_owned()) else {
+            continue;
+        };
+        let urls = section.body().values("url").into_iter().map(|url| url.to_str_lossy().into_owned());
+        match remotes.iter_mut().find(|remote| remote.name == name) {
+            Some(remote) => remote.urls.extend(urls),
+            None => remotes.push(Remote { name, urls: urls.collect() }),
+        }
+    }
+    let mut instead_of = Vec::new();
+    for section in config.sections_by_name("url").into_iter().flatten() {
+        let Some(base) = section.header().subsection_name().map(|base| base.to_str_lossy().into_owned()) else {
+            continue;
+        };
+        let prefixes = section.body().values("insteadOf");
+        instead_of.extend(prefixes.into_iter().map(|prefix| (prefix.to_str_lossy().into_owned(), base.clone())));
+    }
+    (remotes, instead_of)
+}
+
+/// Whether a mapped URL is meant by another one.
+pub(super) fn is_mapped(mapped: &str, url: &str) -> bool {
+    normalize_git_url(mapped) == normalize_git_url(url) || same_repository(mapped, url)
+}

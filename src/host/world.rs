@@ -1,0 +1,317 @@
+//! All trees of a run behind one [`World`]: the fleet's own, the mapped repositories, and the commits that were asked for.
+//!
+//! Tree 0 is the fleet's own. Where the fleet lies in a folder of a git checkout its tree begins at the root of the checkout, because
+//! that is where the paths of Applications begin; [`HostWorld::fleet`] is the folder in it. Equal commits are one tree, however
+//! they were asked for, so that equal renders are found. Answers do not change during a run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use rustc_hash::FxHashMap;
+
+use super::files::{Disk, FILE_LIMIT};
+use super::git::{Checkout, Revision, is_mapped};
+use super::tree::{Files, Store};
+use crate::diag::{Cause, Checked, Diagnostic};
+use crate::path::{FilePath, TreeId, TreePath};
+use crate::source::{SourceKind, SourceRequest, without_credentials};
+use crate::span::{SourceFile, SourceMap, Span};
+use crate::world::{Entry, Lookup, Tree, World};
+
+/// What the command line says about repositories.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    /// `--repo URL=PATH`: the folder that answers a URL, relative to the current directory or absolute.
+    pub repositories: Vec<(String, PathBuf)>,
+    /// `--branch NAME`: the branch that the fleet's working tree stands for, and every mapped folder that is no git checkout.
+    pub branch: Option<String>,
+}
+
+/// A folder that answers a repository.
+struct Repository {
+    /// What goes before paths in names for people, without the commit; empty for the fleet's own.
+    label: String,
+    /// Where revisions come from; `None` for a plain folder, which has only one.
+    checkout: Option<Checkout>,
+    /// The branch that `--branch` names, where it is meant for this folder.
+    branch: Option<String>,
+    /// The files on disk; none for a bare repository.
+    disk: OnceLock<Result<TreeId, String>>,
+    folder: PathBuf,
+    commits: Mutex<BTreeMap<gix::ObjectId, Result<TreeId, String>>>,
+}
+
+/// The world of a fleet on this machine.
+pub struct HostWorld {
+    sources: Arc<SourceMap>,
+    folder: PathBuf,
+    fleet: FilePath,
+    branch: Option<String>,
+    own: Arc<Repository>,
+    /// The checkout that holds the fleet's tree, where that does not begin at its root.
+    outer: Option<Arc<Repository>>,
+    mapped: Vec<(String, Arc<Repository>)>,
+    folders: Mutex<BTreeMap<PathBuf, Arc<Repository>>>,
+    trees: RwLock<Vec<Arc<Files>>>,
+    lookups: RwLock<FxHashMap<SourceRequest, Lookup>>,
+}
+
+impl HostWorld {
+    /// The world of the fleet in this folder, which may lie in a git checkout or be a plain folder.
+    ///
+    /// # Errors
+    /// The folder or a mapped one does not exist or is none, or a git repository cannot be opened.
+    pub fn open(folder: &Path, options: &HostOptions) -> Checked<Self> {
+        let folder = directory(folder)?;
+        let mut targets = Vec::new();
+        for (url, path) in &options.repositories {
+            targets.push((url.clone(), directory(path)?));
+        }
+        let git = |reason: String| Diagnostic::error("host/git", Span::NONE, reason).cause(Cause::Source);
+        let mut checkout = Checkout::discover(&folder).map_err(git)?.filter(|checkout| checkout.workdir().is_some());
+        if let Some(found) = &checkout {
+            let below = within(&folder, found.workdir().unwrap_or(&folder)).unwrap_or_else(TreePath::root);
+            if found.tracked(TreePath::root()).map_err(git)?.is_some_and(|tracked| tracked.is_foreign(&below)) {
+                checkout = None;
+            }
+        }
+        let workdir = checkout.as_ref().and_then(Checkout::workdir).map_or_else(|| folder.clone(), Path::to_owned);
+        // A mapped folder between the root of the checkout and the fleet is where the fleet's paths begin.
+        let inner = targets.iter().map(|(_, target)| target).filter(|target| folder.starts_with(target));
+        let inner = inner.filter(|target| target.starts_with(&workdir)).max_by_key(|target| target.as_os_str().len());
+        let root = inner.cloned().unwrap_or_else(|| workdir.clone());
+
+        let mut world = HostWorld {
+            sources: Arc::default(),
+            fleet: FilePath::new(TreeId(0), within(&folder, &root).unwrap_or_else(TreePath::root)),
+            branch: options.branch.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned()),
+            own: Arc::new(Repository::new(root.clone(), String::new(), None, None)),
+            outer: None,
+            mapped: Vec::new(),
+            folders: Mutex::default(),
+            trees: RwLock::default(),
+            lookups: RwLock::default(),
+            folder,
+        };
+        let branch = world.branch.clone();
+        let whole = root == workdir;
+        let disk = match &checkout {
+            Some(checkout) => {
+                let base = within(&root, &workdir).unwrap_or_else(TreePath::root);
+                Disk::new(root.clone(), checkout.tracked(base).map_err(git)?)
+            }
+            None => Disk::new(root.clone(), None),
+        };
+        let id = world.add(Box::new(disk), String::new());
+        let own =
+            Repository::new(root.clone(), String::new(), if whole { checkout.take() } else { None }, branch.clone());
+        let _ = own.disk.set(Ok(id));
+        world.own = Arc::new(own);
+        if let Some(checkout) = checkout.take() {
+            let label = format!("{}/", workdir.display());
+            world.outer = Some(Arc::new(Repository::new(workdir, label, Some(checkout), branch)));
+        }
+        for (url, target) in targets {
+            let repository = world.repository(&target, &url).map_err(git)?;
+            world.mapped.push((url, repository));
+        }
+        Ok(world)
+    }
+
+    /// The fleet's folder: in tree 0, which begins at the root of the git checkout if there is one.
+    pub fn fleet(&self) -> &FilePath {
+        &self.fleet
+    }
+
+    /// The fleet's folder on disk, absolute.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The files read so far.
+    pub fn sources(&self) -> &Arc<SourceMap> {
+        &self.sources
+    }
+
+    fn add(&self, store: Box<dyn Store>, label: String) -> TreeId {
+        let files = Arc::new(Files::new(store, Arc::clone(&self.sources), label, FILE_LIMIT));
+        let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
+        trees.push(files);
+        TreeId(u32::try_from(trees.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    fn files(&self, path: &FilePath) -> Checked<Arc<Files>> {
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
+        let found = trees.get(path.tree.0 as usize).cloned();
+        found.ok_or_else(|| {
+            Diagnostic::error("world/missing", Span::NONE, format!("`{}` is in no known tree", path.path)).into()
+        })
+    }
+
+    /// The repository in a folder; every folder is opened once.
+    fn repository(&self, folder: &Path, url: &str) -> Result<Arc<Repository>, String> {
+        if folder == self.own.folder {
+            return Ok(Arc::clone(&self.own));
+        }
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = folders.get(folder) {
+            return Ok(Arc::clone(known));
+        }
+        let checkout = Checkout::at(folder)?;
+        // The name of a git checkout's branch is its own business.
+        let branch = if checkout.is_none() { self.branch.clone() } else { None };
+        let label = match within(folder, &self.own.folder) {
+            Some(below) if checkout.is_none() => format!("{below}/"),
+            _ => without_credentials(url),
+        };
+        let repository = Arc::new(Repository::new(folder.to_owned(), label, checkout, branch));
+        folders.insert(folder.to_owned(), Arc::clone(&repository));
+        Ok(repository)
+    }
+
+    fn look_up(&self, source: &SourceRequest) -> Lookup {
+        let absent = |reason: String| Lookup::Absent { reason, hint: None };
+        match &source.kind {
+            SourceKind::Git => {}
+            SourceKind::Folder(path) => {
+                let opened = directory(&self.folder.join(path))
+                    .map_err(|found| found.iter().map(|found| found.message.clone()).collect::<Vec<_>>().join("; "));
+                return match opened.and_then(|folder| self.repository(&folder, &source.url)) {
+                    Ok(repository) => self.at_revision(&repository, source),
+                    Err(reason) => absent(reason),
+                };
+            }
+            SourceKind::Chart(chart) => {
+                return absent(format!("the chart `{chart}` is not here, and charts cannot be fetched yet"));
+            }
+            SourceKind::Oci => {
+                return absent("the artifact is not here, and artifacts cannot be fetched yet".to_owned());
+            }
+            SourceKind::File => return absent("the file is not here, and files cannot be fetched yet".to_owned()),
+        }
+        let mapped = self.mapped.iter().find(|(url, _)| is_mapped(url, &source.url)).map(|(_, repository)| repository);
+        let answers = |repository: &&Arc<Repository>| {
+            repository.checkout.as_ref().is_some_and(|checkout| checkout.answers(&source.url))
+        };
+        let own = [Some(&self.own), self.outer.as_ref()].into_iter().flatten().find(answers);
+        if let Some(repository) = mapped.or(own) {
+            return self.at_revision(repository, source);
+        }
+        let url = without_credentials(&source.url);
+        let checkout =
+            [Some(&self.own), self.outer.as_ref()].into_iter().flatten().find_map(|known| known.checkout.as_ref());
+        let remotes = checkout.map(|checkout| checkout.urls()).unwrap_or_default();
+        let reason = match (checkout, remotes.as_slice()) {
+            (None, _) => format!("the repository `{url}` is not here, and the fleet's folder is no git checkout"),
+            (Some(_), []) => format!("the repository `{url}` is not here, and this checkout has no remotes"),
+            (Some(_), urls) => {
+                let urls: Vec<String> = urls.iter().map(|url| format!("`{url}`")).collect();
+                format!("the repository `{url}` is not here; the remotes of this checkout are {}", urls.join(", "))
+            }
+        };
+        let hint = format!("say which folder it is: `--repo {url}=PATH`, or `repositories:` in fleet.yaml");
+        Lookup::Absent { reason, hint: Some(hint) }
+    }
+
+    fn at_revision(&self, repository: &Repository, source: &SourceRequest) -> Lookup {
+        let text = source.revision.as_str();
+        let revision = match &repository.checkout {
+            Some(checkout) => checkout.revision(text, &source.url, repository.branch.as_deref()),
+            None => {
+                let branch = text.strip_prefix("refs/heads/").unwrap_or(text);
+                if matches!(text, "" | "HEAD") || repository.branch.as_deref() == Some(branch) {
+                    Revision::Working
+                } else {
+                    Revision::Absent {
+                        reason: format!("a plain folder has no revision `{text}`"),
+                        hint: Some(format!("say `--branch {text}` if it is that branch, or use a git checkout")),
+                    }
+                }
+            }
+        };
+        let (tree, commit, working) = match revision {
+            Revision::Absent { reason, hint } => return Lookup::Absent { reason, hint },
+            Revision::Working => {
+                let head = repository.checkout.as_ref().map(Checkout::head).unwrap_or_default();
+                (self.disk(repository), head, true)
+            }
+            Revision::Commit(id) => (self.commit(repository, id), id.to_string(), false),
+        };
+        match tree {
+            Ok(id) => Lookup::Here(Tree { id, commit, working }),
+            Err(reason) => Lookup::Absent { reason, hint: None },
+        }
+    }
+
+    fn disk(&self, repository: &Repository) -> Result<TreeId, String> {
+        let make = || {
+            let tracked = match &repository.checkout {
+                Some(checkout) => checkout.tracked(TreePath::root())?,
+                None => None,
+            };
+            let label = match repository.label.as_str() {
+                label if label.is_empty() || label.ends_with('/') => label.to_owned(),
+                label => format!("{label}:"),
+            };
+            Ok(self.add(Box::new(Disk::new(repository.folder.clone(), tracked)), label))
+        };
+        repository.disk.get_or_init(make).clone()
+    }
+
+    fn commit(&self, repository: &Repository, id: gix::ObjectId) -> Result<TreeId, String> {
+        let Some(checkout) = &repository.checkout else { return Err("a plain folder has no commits".to_owned()) };
+        let mut commits = repository.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let short = id.to_hex_with_len(12);
+            let label = match repository.label.trim_end_matches('/') {
+                "" => format!("{short}:"),
+                label => format!("{label}@{short}:"),
+            };
+            Ok(self.add(Box::new(checkout.tree(id)?), label))
+        };
+        commits.entry(id).or_insert_with(make).clone()
+    }
+}
+
+impl Repository {
+    fn new(folder: PathBuf, label: String, checkout: Option<Checkout>, branch: Option<String>) -> Self {
+        Repository { label, checkout, branch, disk: OnceLock::new(), folder, commits: Mutex::default() }
+    }
+}
+
+impl World for HostWorld {
+    fn tree(&self, source: &SourceRequest) -> Lookup {
+        if let Some(known) = self.lookups.read().unwrap_or_else(PoisonError::into_inner).get(source) {
+            return known.clone();
+        }
+        let found = self.look_up(source);
+        let mut lookups = self.lookups.write().unwrap_or_else(PoisonError::into_inner);
+        lookups.entry(source.clone()).or_insert(found).clone()
+    }
+
+    fn list(&self, directory: &FilePath) -> Checked<Arc<[Entry]>> {
+        self.files(directory)?.list(&directory.path)
+    }
+
+    fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>> {
+        self.files(file)?.read(&file.path)
+    }
+}
+
+/// The absolute path of a folder that exists.
+fn directory(path: &Path) -> Checked<PathBuf> {
+    let wrong = |text: String| Diagnostic::error("host/folder", Span::NONE, text).cause(Cause::Usage);
+    let found = path
+        .canonicalize()
+        .map_err(|error| wrong(format!("the folder `{}` cannot be opened: {error}", path.display())))?;
+    if !found.is_dir() {
+        return Err(wrong(format!("`{}` is no folder", path.display())).into());
+    }
+    Ok(found)
+}
+
+/// A folder as seen from one above it.
+fn within(folder: &Path, above: &Path) -> Option<TreePath> {
+    TreePath::new(folder.strip_prefix(above).ok()?.to_str()?).ok()
+}
