@@ -18,6 +18,7 @@ pub mod span;
 pub mod world;
 
 pub mod k8s;
+pub mod template;
 pub mod yaml;
 
 pub mod argo;

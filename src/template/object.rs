@@ -1,0 +1,48 @@
+//! Go structs that a program gives to its templates (`.Capabilities`, a semantic version, a time).
+//!
+//! Maps and lists with methods (`.Values`, `.APIVersions`) are no objects but named [`MapType`](super::value::MapType)s and
+//! [`ListType`](super::value::ListType)s.
+
+use std::any::Any;
+
+use super::function::Method;
+use super::value::Value;
+
+/// A struct, or a pointer to one. Methods win over fields, as in Go.
+pub trait Object: Any {
+    /// The type as `%T` prints it, with the star of a pointer.
+    fn type_name(&self) -> &str;
+
+    /// Whether templates hold a pointer to the struct; shows in `kindOf` and in `%+v`.
+    fn is_pointer(&self) -> bool {
+        false
+    }
+
+    /// A field; `None` is Go's "can't evaluate field".
+    fn field(&self, name: &str) -> Option<Value> {
+        self.fields().into_iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+    }
+
+    /// The exported fields in the order of declaration, for printing.
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+
+    /// The methods. Each gets the object as its receiver.
+    fn methods(&self) -> &'static [Method] {
+        &[]
+    }
+
+    /// What `String()` or `Error()` returns, if the type has one of them.
+    fn text(&self) -> Option<String> {
+        None
+    }
+
+    /// Equality as `==` and `reflect.DeepEqual` see it.
+    fn equals(&self, _other: &dyn Object) -> bool {
+        false
+    }
+
+    /// For methods: the object itself, to be downcast.
+    fn as_any(&self) -> &dyn Any;
+}
