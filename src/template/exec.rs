@@ -120,7 +120,10 @@ fn run(
     depth: u32,
 ) -> Result<Vec<u8>, TemplateError> {
     let Some(tree) = scope.tree(name) else {
-        return Err(TemplateError::whole(name, format!("template: no template {} to execute", super::fmt::quote(name.as_bytes()))));
+        return Err(TemplateError::whole(
+            name,
+            format!("template: no template {} to execute", super::fmt::quote(name.as_bytes())),
+        ));
     };
     let data = Operand::of(data.clone());
     let mut state = State {
@@ -472,7 +475,10 @@ impl<'a> State<'a, '_> {
                     _ => return self.fail(format!("{text} overflows int")),
                 }
             }
-            _ => return self.fail(format!("can't evaluate command {}", super::fmt::quote(expression.to_string().as_bytes()))),
+            _ => {
+                return self
+                    .fail(format!("can't evaluate command {}", super::fmt::quote(expression.to_string().as_bytes())));
+            }
         }))
     }
 

@@ -19,7 +19,9 @@ pub fn render(text: &str, parameters: &BTreeMap<String, String>) -> Result<Strin
         out.push_str(before);
         let Some((tag, after)) = tail.split_once("}}") else {
             let (text, tail) = (super::fmt::quote(text.as_bytes()), super::fmt::quote(tail.as_bytes()));
-            return Err(format!("invalid template: Cannot find end tag=\"}}}}\" in the template={text} starting from {tail}"));
+            return Err(format!(
+                "invalid template: Cannot find end tag=\"}}}}\" in the template={text} starting from {tail}"
+            ));
         };
         match parameters.get(tag.trim()) {
             Some(value) => out.push_str(value),

@@ -255,7 +255,11 @@ impl Function {
     /// `signature`: a letter a parameter, and `*` after the last one if it may repeat.
     pub(super) fn new(name: &str, signature: &str, body: Body) -> Self {
         let parameters: Vec<Type> = signature.bytes().filter_map(Type::of).collect();
-        debug_assert_eq!(parameters.len() + usize::from(signature.ends_with('*')), signature.len(), "{name}: {signature}");
+        debug_assert_eq!(
+            parameters.len() + usize::from(signature.ends_with('*')),
+            signature.len(),
+            "{name}: {signature}"
+        );
         Self { name: name.to_owned(), parameters, variadic: signature.ends_with('*'), body }
     }
 

@@ -447,7 +447,9 @@ fn right_delimiter(text: &str) -> Option<bool> {
 
 /// Go's letters and decimal digits, and the underscore.
 fn is_alphanumeric(c: char) -> bool {
-    use GeneralCategory::{DecimalNumber, LowercaseLetter, ModifierLetter, OtherLetter, TitlecaseLetter, UppercaseLetter};
+    use GeneralCategory::{
+        DecimalNumber, LowercaseLetter, ModifierLetter, OtherLetter, TitlecaseLetter, UppercaseLetter,
+    };
     if c.is_ascii() {
         return c == '_' || c.is_ascii_alphanumeric();
     }

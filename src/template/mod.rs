@@ -33,10 +33,10 @@ mod lex;
 mod number;
 mod object;
 mod parse;
-mod time;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests read their tables")]
 mod tests;
+mod time;
 pub mod value;
 
 use std::collections::BTreeMap;

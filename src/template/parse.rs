@@ -343,7 +343,8 @@ impl<'a> Parser<'a> {
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
         let first = self.peek_non_space();
-        let mut pipe = Pipe { position: first.position, assigns: false, declarations: Vec::new(), commands: Vec::new() };
+        let mut pipe =
+            Pipe { position: first.position, assigns: false, declarations: Vec::new(), commands: Vec::new() };
         self.declarations(&mut pipe, context)?;
         loop {
             let token = self.next_non_space();

@@ -45,9 +45,9 @@ fn typed(tag: &str, inner: &Json) -> Value {
         "$bytes" => Value::ByteSlice(hex(inner.as_str().unwrap()).into()),
         "$hex" => Value::from(hex(inner.as_str().unwrap())),
         "$strings" => Value::strings(inner.as_array().unwrap().iter().map(|item| item.as_str().unwrap())),
-        "$stringmap" => {
-            Value::string_map(inner.as_object().unwrap().iter().map(|(key, item)| (key.as_str(), item.as_str().unwrap())))
-        }
+        "$stringmap" => Value::string_map(
+            inner.as_object().unwrap().iter().map(|(key, item)| (key.as_str(), item.as_str().unwrap())),
+        ),
         "$nilmap" => Value::Map(value::Map::nil(&value::DICT)),
         "$nillist" => Value::List(value::List::nil(&value::ANY_LIST)),
         other => panic!("unknown type {other}"),
@@ -70,8 +70,7 @@ fn answer(case: &Json, shared: &Json, functions: &Functions) -> (String, String)
         Some(name) => &shared[name.as_str().unwrap()],
         None => case.get("d").unwrap_or(&Json::Null),
     };
-    let result = Template::parse("t", text, functions)
-        .and_then(|template| template.execute(&data(input), &options));
+    let result = Template::parse("t", text, functions).and_then(|template| template.execute(&data(input), &options));
     match result {
         Ok(out) => match String::from_utf8(out) {
             Ok(out) => ("o".to_owned(), out),

@@ -130,7 +130,8 @@ impl Printer {
                 self.pad_with_spaces(b"");
                 return;
             }
-        } else if flags.zero && !flags.minus
+        } else if flags.zero
+            && !flags.minus
             && let Some(width) = flags.width
         {
             // The sign takes one of the places.
@@ -212,7 +213,8 @@ impl Printer {
             text = with_point(&text, letter, precision);
         }
         if self.flags.plus || !text.starts_with('+') {
-            if self.flags.zero && !self.flags.minus
+            if self.flags.zero
+                && !self.flags.minus
                 && let Some(width) = self.flags.width
                 && width > text.len()
             {
