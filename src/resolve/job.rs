@@ -25,8 +25,13 @@ pub struct Job {
 /// What renders a source, with its options as written (merged with `.argocd-source` files).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Renderer {
-    /// Plain manifests: `spec.source.directory`.
-    Directory(Option<Node>),
+    /// Plain manifests.
+    Directory {
+        /// `spec.source.directory`.
+        options: Option<Node>,
+        /// Whether argocd-cm leaves Jsonnet switched on.
+        jsonnet: bool,
+    },
     /// A kustomization: `spec.source.kustomize`, and the build options of argocd-cm.
     Kustomize {
         /// `spec.source.kustomize`.
@@ -47,8 +52,10 @@ pub struct ResolvedSource {
     pub request: SourceRequest,
     /// `path` in it.
     pub path: String,
-    /// The commit; empty for a tree without git.
+    /// The commit; empty for a tree without git. Of a working tree that of HEAD, whatever has been changed since.
     pub commit: String,
+    /// Whether it is read from a folder on disk, uncommitted changes included.
+    pub working: bool,
     /// The render; `None` for a source that renders nothing (`ref` only).
     pub job: Option<Arc<Job>>,
     /// Where the source is written.

@@ -1,8 +1,123 @@
 //! Phase 3, resolve: units into closed [`Job`]s. Revisions become trees, destinations clusters, sources renderers.
 //!
 //! A job is closed: what it renders depends on nothing but what it names, so equal jobs are rendered once. Nothing is read of the
-//! manifests themselves but what decides the source's type.
+//! manifests themselves but what decides the source's type: names of files, and the `.argocd-source` files.
+//!
+//! What is wrong with a destination is an error of the phase (`Resolved::diagnostics`), since then nobody knows which application is where.
+//! What is wrong with a source is that unit's own (`ResolvedUnit::sources`), and holds it only. A link out of the repository matters
+//! where something follows it: Argo CD refuses the whole repository then, here only what touches the link fails.
 
+mod destination;
+mod environment;
 mod job;
+mod patch;
+mod source;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
+
+use crate::application::{AppKey, DEFAULT_NAMESPACE};
+use crate::diag::{Diagnostic, Diagnostics, Warned, did_you_mean};
+use crate::expand::Unit;
+use crate::read::{Fleet, Instance};
+use crate::world::World;
 pub use job::*;
+
+/// Resolves every unit: its cluster, and a job for each of its sources.
+pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Resolved> {
+    let registry = destination::Registry::new(fleet);
+    let mut sources = source::Sources::new(world, fleet.engines.argocd);
+    let mut resolved = Resolved::default();
+    let mut projects = Projects::new(fleet);
+    let empty = Instance::default();
+    for unit in units {
+        let application = &unit.application;
+        let Some(destination) = application.destinations.get(unit.destination) else {
+            let message = format!("`{}` has no destination", application.key);
+            resolved.diagnostics.push(Diagnostic::error("resolve/destination", application.span, message));
+            continue;
+        };
+        let cluster = match registry.find(application, destination) {
+            Ok(cluster) => cluster,
+            Err(found) => {
+                resolved.diagnostics.push(found);
+                continue;
+            }
+        };
+        sources.warnings.extend(projects.check(&unit));
+        let instance = fleet.instances.get(&application.key.instance).unwrap_or(&empty);
+        let app_name = instance_name(&application.key, &instance.namespace);
+        let context = source::Context {
+            app_name: &app_name,
+            namespace: &destination.namespace,
+            project: &application.project,
+            several: application.sources.len() > 1,
+            settings: &instance.settings,
+        };
+        let mut found = Vec::with_capacity(application.sources.len());
+        let mut errors = Diagnostics::new();
+        for source in &application.sources {
+            let source = patch::overridden(source, destination.overrides.as_ref());
+            if let Some(one) = errors.take(sources.find(&source, &context)) {
+                found.push(ResolvedSource {
+                    request: one.request,
+                    path: source.path,
+                    commit: one.tree.commit,
+                    working: one.tree.working,
+                    job: one.job,
+                    span: source.span,
+                });
+            }
+        }
+        let sources = if errors.has_errors() { Err(errors) } else { Ok(found) };
+        resolved.units.push(ResolvedUnit { unit, cluster, sources });
+    }
+    resolved.wants = sources.wants.into_iter().collect();
+    Warned { value: resolved, diagnostics: sources.warnings }
+}
+
+/// The name of an application where Argo CD has to tell it from those of other namespaces: `namespace_name` outside the control plane's
+/// (`Application.InstanceName`).
+pub fn instance_name(key: &AppKey, control_plane: &str) -> String {
+    let own = if control_plane.is_empty() { DEFAULT_NAMESPACE } else { control_plane };
+    if key.namespace.is_empty() || key.namespace == own {
+        key.name.clone()
+    } else {
+        format!("{}_{}", key.namespace, key.name)
+    }
+}
+
+/// The projects of a fleet. One that is not declared may live outside the repository, so it is a warning, once.
+struct Projects<'a> {
+    fleet: &'a Fleet,
+    known: BTreeSet<(&'a str, &'a str)>,
+    reported: BTreeSet<(String, String)>,
+}
+
+impl<'a> Projects<'a> {
+    fn new(fleet: &'a Fleet) -> Self {
+        let known = fleet.projects.iter().map(|project| (project.instance.as_str(), project.name.as_str())).collect();
+        Projects { fleet, known, reported: BTreeSet::new() }
+    }
+
+    fn check(&mut self, unit: &Unit) -> Option<Diagnostic> {
+        let application = &unit.application;
+        let (instance, name) = (application.key.instance.as_str(), application.project.as_str());
+        // `default` exists in every Argo CD.
+        if name.is_empty() || name == "default" || self.known.contains(&(instance, name)) {
+            return None;
+        }
+        if !self.reported.insert((instance.to_owned(), name.to_owned())) {
+            return None;
+        }
+        let span = application.spec("project").map_or(application.span, |node| node.span().or(application.span));
+        let message = format!("the project `{name}` of `{}` is not declared in this fleet", application.key);
+        let found = Diagnostic::warning("resolve/project", span, message);
+        let of = self.fleet.projects.iter().filter(|project| project.instance == instance);
+        Some(match did_you_mean(name, of.map(|project| project.name.as_str())) {
+            Some(near) => found.hint(near),
+            None => found.hint("add its AppProject, so that its rules can be checked"),
+        })
+    }
+}
