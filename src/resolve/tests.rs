@@ -129,7 +129,10 @@ fn destinations_name_clusters() {
         ("{name: prod-eu}", "prod-eu: app directory"),
         ("{server: 'https://eu.example.com'}", "prod-eu: app directory"),
         ("{server: 'https://us.example.com///'}", "prod-us: app directory"),
-        ("{name: prod-ue}", "no cluster has the name `prod-ue`, where `web` goes (did you mean `prod-eu` or `prod-us`?)"),
+        (
+            "{name: prod-ue}",
+            "no cluster has the name `prod-ue`, where `web` goes (did you mean `prod-eu` or `prod-us`?)",
+        ),
         (
             "{server: 'https://eu.exampel.com'}",
             "no cluster has the server `https://eu.exampel.com`, where `web` goes (did you mean `https://eu.example.com`?)",
