@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::application::{Application, Destination};
 use crate::cluster::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
-use crate::diag::{Diagnostic, did_you_mean};
+use crate::diag::{Checked, Diagnostic, did_you_mean};
 use crate::read::Fleet;
 
 /// The clusters of a fleet by instance and by what names them.
@@ -31,13 +31,13 @@ impl<'a> Registry<'a> {
     }
 
     /// The index of the cluster in `Fleet::clusters`, or what is wrong with the destination.
-    pub(super) fn find(&self, application: &Application, destination: &Destination) -> Result<usize, Diagnostic> {
+    pub(super) fn find(&self, application: &Application, destination: &Destination) -> Checked<usize> {
         let instance = application.key.instance.as_str();
         let span = destination.span.or(application.span);
         let error = |message: String| Diagnostic::error("resolve/destination", span, message);
         let app = &application.key;
         let (what, value, found) = match (destination.server.as_str(), destination.name.as_str()) {
-            ("", "") => return Err(error(format!("the destination of `{app}` has neither `server` nor `name`"))),
+            ("", "") => return Err(error(format!("the destination of `{app}` has neither `server` nor `name`")).into()),
             ("", name) => {
                 let found = self.names.get(&(instance, name)).or_else(|| self.renamed_in_cluster(instance, name));
                 ("name", name, found)
@@ -45,7 +45,8 @@ impl<'a> Registry<'a> {
             (server, "") => ("server", server, self.servers.get(&(instance, server.trim_end_matches('/')))),
             (..) => {
                 return Err(error(format!("the destination of `{app}` has both `server` and `name`"))
-                    .hint("remove one of them"));
+                    .hint("remove one of them")
+                    .into());
             }
         };
         match found.map(Vec::as_slice) {
@@ -55,15 +56,15 @@ impl<'a> Registry<'a> {
                     "several clusters have the {what} `{value}`, so the destination of `{app}` is not clear"
                 ));
                 let places = several.iter().filter_map(|index| self.fleet.clusters.get(*index));
-                Err(places
-                    .fold(found, |found, cluster| found.label(cluster.span, format!("cluster `{}`", cluster.name))))
+                let label = |found: Diagnostic, cluster: &crate::cluster::Cluster| {
+                    found.label(cluster.span, format!("cluster `{}`", cluster.name))
+                };
+                Err(places.fold(found, label).into())
             }
-            None => Err(self.unknown(
-                instance,
-                what,
-                value,
-                error(format!("no cluster has the {what} `{value}`, where `{app}` goes")),
-            )),
+            None => {
+                let found = error(format!("no cluster has the {what} `{value}`, where `{app}` goes"));
+                Err(self.unknown(instance, what, value, found).into())
+            }
         }
     }
 

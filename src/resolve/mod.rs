@@ -41,7 +41,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         let cluster = match registry.find(application, destination) {
             Ok(cluster) => cluster,
             Err(found) => {
-                resolved.diagnostics.push(found);
+                resolved.diagnostics.extend(found);
                 continue;
             }
         };

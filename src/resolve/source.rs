@@ -154,7 +154,7 @@ impl<'a> Sources<'a> {
             for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Directory) {
                 match entry.name.as_str() {
                     "kustomization.yaml" | "kustomization.yml" | "Kustomization" => {
-                        directory.tools.push(Tool::Kustomize)
+                        directory.tools.push(Tool::Kustomize);
                     }
                     name if name.ends_with("Chart.yaml") => directory.tools.push(Tool::Helm),
                     name if name.starts_with(".argocd-source") && !entry.kind.is_directory() => {

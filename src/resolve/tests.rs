@@ -135,7 +135,8 @@ fn destinations_name_clusters() {
         ),
         (
             "{server: 'https://eu.exampel.com'}",
-            "no cluster has the server `https://eu.exampel.com`, where `web` goes (did you mean `https://eu.example.com`?)",
+            "no cluster has the server `https://eu.exampel.com`, where `web` goes (did you mean \
+             `https://eu.example.com` or `https://us.example.com` or `https://other.example.com`?)",
         ),
         (
             "{name: 'https://us.example.com/'}",

@@ -169,7 +169,7 @@ fn the_working_tree_stands_for_head_and_its_branch_only() {
     let world = open(folder.path());
     for revision in ["", "HEAD", "main", "refs/heads/main"] {
         let tree = here(&world, URL, revision);
-        assert!(tree.working && tree.commit == main.to_string(), "{revision}: {tree:?}");
+        assert_eq!((tree.working, &*tree.commit), (true, &*main.to_string()), "{revision}");
         assert_eq!(text(&world, &tree, "app/x.yaml"), "changed\n");
     }
     // The commit itself is the commit, not what is on disk now.
