@@ -11,7 +11,9 @@ use rustc_hash::FxHashMap;
 
 use super::decode::{self, Decoded};
 use super::events::{At, Event, Properties};
+use super::parse::Parser;
 use super::resolve::{self, Tagged};
+use super::scan::Problem;
 use super::{Dialect, Document, Duplicate, Limits, Map, Node, Style, Tag, sigs};
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
@@ -42,18 +44,19 @@ pub(super) fn compose(
         duplicates: Vec::new(),
         root: None,
         document_start: 0,
+        last_end: 0,
     };
-    let (events, error) = super::libyaml::events(&decoded.text);
-    for event in events {
-        if let Some(document) = composer.event(event)? {
-            out.push(document);
+    let mut parser = Parser::new(&decoded.text);
+    loop {
+        let at = match parser.next_event() {
+            Ok(at) => at,
+            Err(problem) => return Err(composer.diagnostic(*problem)),
+        };
+        if at.event == Event::StreamEnd {
+            return Ok(());
         }
-    }
-    match error {
-        None => Ok(()),
-        Some((message, at)) => {
-            let span = composer.span(at, at);
-            Err(Box::new(Diagnostic::error("yaml/syntax", span, message)))
+        if let Some(document) = composer.event(at)? {
+            out.push(document);
         }
     }
 }
@@ -104,6 +107,8 @@ struct Composer<'t, 'd> {
     duplicates: Vec<Duplicate>,
     root: Option<(Node, Size)>,
     document_start: usize,
+    /// End of the last scalar, alias or closing bracket: block collections end there, not at the next token.
+    last_end: usize,
 }
 
 /// Where a finished value came from.
@@ -120,21 +125,39 @@ impl<'t> Composer<'t, '_> {
         Span::new(self.file, self.decoded.place(start), self.decoded.place(end))
     }
 
+    fn diagnostic(&self, problem: Problem) -> Failure {
+        let span = self.span(problem.at.0, problem.at.1.max(problem.at.0));
+        let mut found = Diagnostic::error("yaml/syntax", span, problem.message);
+        if let Some((at, text)) = problem.label {
+            found = found.label(self.span(at.0, at.1), text);
+        }
+        if let Some(hint) = problem.hint {
+            found = found.hint(hint);
+        }
+        Box::new(found)
+    }
+
     fn fail<T>(&self, code: &'static str, at: &At<'_>, message: String) -> Result<T, Failure> {
         Err(Box::new(Diagnostic::error(code, self.span(at.start, at.end), message)))
     }
 
     fn event(&mut self, at: At<'t>) -> Result<Option<Document>, Failure> {
         let span = self.span(at.start, at.end);
+        if !matches!(at.event, Event::SeqEnd | Event::MapEnd | Event::DocumentEnd | Event::StreamEnd)
+            || at.end > at.start
+        {
+            self.last_end = at.end;
+        }
         match &at.event {
             Event::StreamEnd => {}
             Event::DocumentStart => {
                 self.anchors.clear();
                 self.document_start = at.start;
+                self.last_end = at.end;
             }
             Event::DocumentEnd => {
                 let (root, _) = self.root.take().unwrap_or((Node::null(), Size { nodes: 1, height: 0 }));
-                let span = self.span(self.document_start, at.end);
+                let span = self.span(self.document_start, if at.end > at.start { at.end } else { self.last_end });
                 return Ok(Some(Document { root, duplicates: std::mem::take(&mut self.duplicates), span }));
             }
             Event::Alias(name) => {
@@ -183,9 +206,17 @@ impl<'t> Composer<'t, '_> {
                     Some("!") if *style == Style::Plain && self.dialect == Dialect::V3 => {
                         resolve::plain(self.dialect, value)
                     }
-                    Some("tag:yaml.org,2002:merge") if value == "<<" => {
+                    Some("tag:yaml.org,2002:merge" | "!") if value == "<<" => {
                         from = From::MergeWord;
                         Tag::Str
+                    }
+                    Some(tag) if self.dialect == Dialect::V3 && self.awaits_key() && !resolve::is_core(tag) => {
+                        // kustomize reads it and fails when it prints.
+                        return self.fail(
+                            "yaml/key",
+                            &at,
+                            format!("the key `{value}` has the tag `{tag}`, so it is not a string"),
+                        );
                     }
                     Some(tag) => match resolve::tagged(self.dialect, tag, value) {
                         Tagged::As(tag) => tag,
@@ -209,6 +240,10 @@ impl<'t> Composer<'t, '_> {
             Event::SeqEnd | Event::MapEnd => self.close(&at)?,
         }
         Ok(None)
+    }
+
+    fn awaits_key(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { items: Items::Map { key: Key::Awaited, .. }, .. }))
     }
 
     fn count(&mut self, at: &At<'_>) -> Result<(), Failure> {
@@ -240,7 +275,7 @@ impl<'t> Composer<'t, '_> {
 
     fn close(&mut self, at: &At<'_>) -> Result<(), Failure> {
         let Some(frame) = self.frames.pop() else { return Ok(()) };
-        let span = self.span(frame.start, at.end);
+        let span = self.span(frame.start, self.last_end);
         let node = match frame.items {
             Items::Seq(items) => Node::seq(items),
             Items::Map { entries, merges, .. } => {

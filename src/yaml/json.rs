@@ -28,6 +28,9 @@ fn write(node: &Node, out: &mut String) -> Result<(), Box<Diagnostic>> {
             out.push(']');
         }
         View::Map(map) => {
+            if let Some(found) = map.iter().find_map(|(key, _)| sigs::key_refusal(key)) {
+                return Err(Box::new(found));
+            }
             let mut entries: Vec<_> = map.iter().map(|(key, value)| (sigs::key_text(key), value)).collect();
             entries.sort_by(|a, b| a.0.cmp(&b.0));
             out.push('{');

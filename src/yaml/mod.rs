@@ -1,6 +1,6 @@
 //! YAML: text to [`Node`] with places, and back to the bytes that go-yaml prints.
 //!
-//! Text goes through three steps, each a module: bytes to events (`scan`, `events`), events to nodes (`compose`: anchors, `<<`,
+//! Text goes through three steps, each a module: bytes to events (`scan`, `parse`), events to nodes (`compose`: anchors, `<<`,
 //! duplicates, limits), plain scalars to tags (`resolve`, one table per [`Dialect`]). [`emit`] prints as sigs.k8s.io/yaml does, which is what
 //! `kustomize build` and Helm's `toYaml` print; [`json`] prints as Go's encoding/json; [`sigs`] gives the JSON value that Argo CD and Helm
 //! see of a document.
@@ -11,10 +11,11 @@
 mod compose;
 mod decode;
 mod events;
-mod libyaml;
 mod node;
 mod number;
+mod parse;
 mod resolve;
+mod scan;
 
 pub mod emit;
 pub mod json;
@@ -119,3 +120,6 @@ impl Duplicate {
             .hint("remove one of them; most tools silently take the later one")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,8 +55,15 @@ pub(super) fn special_float(text: &str) -> Option<f64> {
     }
 }
 
-/// A decimal float in range; what overflows is none, what underflows is zero.
+/// A decimal float in range; what overflows is none, what underflows is zero. As in Go, underscores may stand between digits.
 pub(super) fn parse_float(text: &str) -> Option<f64> {
+    if text.contains('_') {
+        let bytes = text.as_bytes();
+        let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+        let between = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+        let good = bytes.iter().enumerate().all(|(at, b)| *b != b'_' || between(at));
+        return if good { parse_float(&text.replace('_', "")) } else { None };
+    }
     let valid = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     if !valid {
         return None;
@@ -66,6 +73,11 @@ pub(super) fn parse_float(text: &str) -> Option<f64> {
 
 /// A number as go-yaml reads it from a text that starts with a sign or a digit.
 pub(super) fn parse(text: &str) -> Option<Number> {
+    parse_as(text, true)
+}
+
+/// As [`parse`]; only go-yaml v3 has a branch of its own for `0o`.
+pub(super) fn parse_as(text: &str, octal_branch: bool) -> Option<Number> {
     // Short decimals are nearly all numbers there are.
     if text.len() < 18 && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok().map(Number::Int);
@@ -93,7 +105,7 @@ pub(super) fn parse(text: &str) -> Option<Number> {
     };
     let (base, rest) = match rest.as_bytes() {
         [b'0', b'b', ..] => (2, rest.get(2..)?),
-        [b'0', b'o', ..] => (8, rest.get(2..)?),
+        [b'0', b'o', ..] if octal_branch => (8, rest.get(2..)?),
         _ => return None,
     };
     match rest.strip_prefix(['+', '-']) {
@@ -158,11 +170,25 @@ fn is_float_shape(text: &str) -> bool {
     rest.is_empty()
 }
 
-/// The shortest digits of a float and the position of the point: `0.d1d2… × 10^point`.
-fn shortest(scientific: &str) -> (String, i32) {
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+/// The digits of a float in the form `1.5e7`, and the position of the point: `0.d1d2… × 10^point`.
+///
+/// Of two shortest forms that are equally near, Go takes the even one, Rust the larger: `precise` gives the rounded form with as many digits
+/// behind the point, `same` tells whether it is the same number.
+fn shortest(scientific: String, precise: impl Fn(usize) -> String, same: impl Fn(&str) -> bool) -> (String, i32) {
+    let behind = scientific.split('e').next().unwrap_or_default().len().saturating_sub(2);
+    let even = if behind > 6 { Some(precise(behind)).filter(|even| same(even)) } else { None };
+    let chosen = even.unwrap_or(scientific);
+    let (mantissa, exponent) = chosen.split_once('e').unwrap_or((&chosen, "0"));
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     (digits, exponent.parse::<i32>().unwrap_or(0) + 1)
+}
+
+fn shortest64(value: f64) -> (String, i32) {
+    shortest(format!("{value:e}"), |behind| format!("{value:.behind$e}"), |text| text.parse() == Ok(value))
+}
+
+fn shortest32(value: f32) -> (String, i32) {
+    shortest(format!("{value:e}"), |behind| format!("{value:.behind$e}"), |text| text.parse() == Ok(value))
 }
 
 fn fixed(digits: &str, point: i32) -> String {
@@ -185,8 +211,7 @@ fn exponential(digits: &str, point: i32, width: usize) -> String {
     format!("{first}{dot}{rest}e{sign}{:0width$}", exponent.unsigned_abs())
 }
 
-fn general(negative: bool, scientific: &str) -> String {
-    let (digits, point) = shortest(scientific);
+fn general(negative: bool, (digits, point): (String, i32)) -> String {
     let sign = if negative { "-" } else { "" };
     let exponent = point - 1;
     // Six digits is what Go's 'g' assumes when it may choose how many it prints.
@@ -203,7 +228,7 @@ pub fn go_float(value: f64) -> String {
         v if v.is_nan() => ".nan".into(),
         v if v.is_infinite() => if v > 0.0 { ".inf" } else { "-.inf" }.into(),
         0.0 => if value.is_sign_negative() { "-0" } else { "0" }.into(),
-        v => general(v < 0.0, &format!("{:e}", v.abs())),
+        v => general(v < 0.0, shortest64(v.abs())),
     }
 }
 
@@ -215,7 +240,7 @@ pub(super) fn go_float32(value: f64) -> String {
         v if v.is_nan() => ".nan".into(),
         v if v.is_infinite() => if v > 0.0 { ".inf" } else { "-.inf" }.into(),
         0.0 => if value.is_sign_negative() { "-0" } else { "0" }.into(),
-        v => general(v < 0.0, &format!("{:e}", v.abs())),
+        v => general(v < 0.0, shortest32(v.abs())),
     }
 }
 
@@ -227,7 +252,7 @@ pub fn json_float(value: f64) -> Option<String> {
     if value == 0.0 {
         return Some(if value.is_sign_negative() { "-0" } else { "0" }.into());
     }
-    let (digits, point) = shortest(&format!("{:e}", value.abs()));
+    let (digits, point) = shortest64(value.abs());
     let sign = if value < 0.0 { "-" } else { "" };
     let magnitude = value.abs();
     Some(if (1e-6..1e21).contains(&magnitude) {

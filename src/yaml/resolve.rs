@@ -47,7 +47,7 @@ fn numeric(dialect: Dialect, text: &str) -> Tag {
     if timestamp(text).is_some() {
         return if dialect == Dialect::V3 { Tag::Timestamp } else { Tag::Str };
     }
-    match number::parse(text) {
+    match number::parse_as(text, dialect == Dialect::V3) {
         Some(Number::Int(_) | Number::Uint(_)) => Tag::Int,
         Some(Number::Float(_)) => Tag::Float,
         None => Tag::Str,
@@ -63,6 +63,12 @@ pub(super) enum Tagged {
     Refused(&'static str),
 }
 
+/// Whether a tag (expanded) is one of the types that go-yaml knows.
+pub(super) fn is_core(tag: &str) -> bool {
+    let core = ["bool", "int", "float", "null", "timestamp", "binary", "str", "merge"];
+    tag == "!" || tag.strip_prefix("tag:yaml.org,2002:").is_some_and(|name| core.contains(&name))
+}
+
 /// The type of a scalar with a tag (expanded). Tags that are not of YAML's own leave a string.
 pub(super) fn tagged(dialect: Dialect, tag: &str, text: &str) -> Tagged {
     let Some(name) = tag.strip_prefix("tag:yaml.org,2002:") else { return Tagged::As(Tag::Str) };
@@ -72,16 +78,13 @@ pub(super) fn tagged(dialect: Dialect, tag: &str, text: &str) -> Tagged {
         "float" => Tag::Float,
         "null" => Tag::Null,
         "timestamp" => Tag::Timestamp,
+        "binary" if super::sigs::binary_bytes(text).is_none() => return Tagged::Refused("base64"),
         "binary" => return Tagged::As(Tag::Binary),
         _ => return Tagged::As(Tag::Str),
     };
-    // As the originals do it, a date is only tried where the tag does not ask for something else.
-    let is = match (want, plain(Dialect::V3, text)) {
-        (Tag::Bool, Tag::Str) if dialect == Dialect::V2 && bool_value(text).is_some() => Tag::Bool,
-        (_, other) => other,
-    };
+    let is = plain(dialect, text);
     match (want, is) {
-        (Tag::Timestamp, Tag::Timestamp) if dialect == Dialect::V2 => Tagged::As(Tag::Str),
+        (Tag::Timestamp, _) if dialect == Dialect::V2 && timestamp(text).is_some() => Tagged::As(Tag::Str),
         // Integers up to int64 count as floats where the tag says so, larger ones do not.
         (Tag::Float, Tag::Int) if matches!(number::parse(text), Some(Number::Int(_))) => Tagged::As(Tag::Float),
         (want, is) if want == is => Tagged::As(want),
@@ -104,11 +107,7 @@ pub(super) fn is_base60(text: &str) -> bool {
     let mut rest: Vec<&str> = parts.collect();
     let Some(last) = rest.pop() else { return false };
     let (last, fraction) = last.split_once('.').unwrap_or((last, ""));
-    let sixty = |part: &str| match part.as_bytes() {
-        [b'0'..=b'9'] => true,
-        [b'0'..=b'5', b'0'..=b'9'] => true,
-        _ => false,
-    };
+    let sixty = |part: &str| matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
     rest.into_iter().all(sixty) && sixty(last) && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
 }
 
@@ -127,7 +126,7 @@ struct Timestamp<'a> {
 }
 
 /// Takes one or two digits, as Go's time package reads fields without leading zero.
-fn short_field<'a>(rest: &mut &'a str, range: std::ops::RangeInclusive<u8>) -> Option<u8> {
+fn short_field(rest: &mut &str, range: std::ops::RangeInclusive<u8>) -> Option<u8> {
     let digits = rest.bytes().take(2).take_while(u8::is_ascii_digit).count();
     let (field, after) = rest.split_at_checked(digits)?;
     *rest = after;

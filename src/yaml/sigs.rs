@@ -32,9 +32,8 @@ fn convert(node: &Node, numbers: Numbers) -> Result<Node, Box<Diagnostic>> {
         View::Map(map) => {
             let mut out = Map::with_capacity(map.len());
             for (key, value) in map.iter() {
-                if key.is_null() {
-                    let found = Diagnostic::error("yaml/key", key.span(), "a key is null, which JSON has no form for");
-                    return Err(Box::new(found.hint("quote the key")));
+                if let Some(found) = key_refusal(key) {
+                    return Err(Box::new(found));
                 }
                 let name = Node::str(key_text(key).into_owned()).with_span(key.span()).with_style(key.style());
                 out.push(name, convert(value, numbers)?);
@@ -72,19 +71,33 @@ fn number_node(node: &Node, numbers: Numbers) -> Result<Node, Box<Diagnostic>> {
     }
 }
 
-/// The bytes of a `!!binary` scalar as text; bytes that are not UTF-8 become U+FFFD, as in Go's JSON.
-pub(super) fn binary_text(text: &str) -> String {
+/// The bytes of a `!!binary` scalar.
+pub(super) fn binary_bytes(text: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
     let compact: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-    match base64::engine::general_purpose::STANDARD.decode(compact) {
-        // Go replaces each byte that is not UTF-8, not each run.
-        Ok(bytes) => bytes.utf8_chunks().fold(String::new(), |mut out, chunk| {
-            out.push_str(chunk.valid());
-            out.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
-            out
-        }),
-        Err(_) => text.to_owned(),
-    }
+    base64::engine::general_purpose::STANDARD.decode(compact).ok()
+}
+
+/// The bytes of a `!!binary` scalar as text; bytes that are not UTF-8 become U+FFFD, as in Go's JSON.
+pub(super) fn binary_text(text: &str) -> String {
+    let Some(bytes) = binary_bytes(text) else { return text.to_owned() };
+    // Go replaces each byte that is not UTF-8, not each run.
+    bytes.utf8_chunks().fold(String::new(), |mut out, chunk| {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
+        out
+    })
+}
+
+/// Why a key has no name in JSON: null, and integers beyond int64, which the original does not know as keys.
+pub(super) fn key_refusal(key: &Node) -> Option<Diagnostic> {
+    let what = match key.number() {
+        _ if key.is_null() => "null",
+        Some(Number::Uint(_)) => "an integer beyond 64 bits",
+        _ => return None,
+    };
+    let found = Diagnostic::error("yaml/key", key.span(), format!("a key is {what}, which has no form in JSON"));
+    Some(found.hint("quote the key"))
 }
 
 /// The name that a key has in JSON.

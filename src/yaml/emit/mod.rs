@@ -15,9 +15,11 @@ pub use order::{natural, sort_natural};
 
 use std::borrow::Cow;
 
+use super::json;
 use super::number;
 use super::{Map, Node, Tag, View, bool_value, resolve, sigs};
-use scalar::{Analysis, Style};
+use crate::diag::Diagnostic;
+use scalar::Style;
 
 /// The YAML of a value with final line feed: sorted natural keys, lists not indented under their key, folded at column 80.
 pub fn to_yaml(node: &Node) -> String {
@@ -31,6 +33,54 @@ pub fn to_yaml_into(node: &Node, out: &mut String) {
     let mut printer = Printer { out, column: 0, whitespace: true, indention: true };
     printer.node(node, -1, Place::Root);
     printer.line_end();
+}
+
+/// Why the original would refuse to print a value that kustomize read: a key that is no string, an infinity, a character that does
+/// not survive the way through JSON. `None` for what it prints.
+pub fn refusal(node: &Node) -> Option<Diagnostic> {
+    let unreadable = |text: &str| {
+        text.chars().find(|c| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
+    };
+    match node.view() {
+        View::Seq(items) => items.iter().find_map(refusal),
+        View::Map(map) => map.iter().find_map(|(key, value)| {
+            let text = key.text().unwrap_or_default();
+            if key.tag() == Some(Tag::Str) {
+                // To go-yaml's reader a key is on one line and at most 1024 characters long, quotes and escapes included.
+                if text.contains('\u{85}') || text.len() > 160 && json_length(text) > 1024 {
+                    let message = "the key is too long, or goes over several lines";
+                    return Some(Diagnostic::error("yaml/key", key.span(), message));
+                }
+                return refusal(key).or_else(|| refusal(value));
+            }
+            let found =
+                Diagnostic::error("yaml/key", key.span(), format!("the key `{text}` is {}, not a string", key.what()));
+            Some(found.hint(format!("quote it: \"{text}\"")))
+        }),
+        View::Scalar(Tag::Float, text) => match node.number() {
+            Some(number) if !number.as_f64().is_finite() => {
+                Some(Diagnostic::error("yaml/number", node.span(), format!("`{text}` has no form in JSON")))
+            }
+            _ => None,
+        },
+        View::Scalar(Tag::Timestamp, text)
+            if resolve::timestamp_rfc3339(text).is_some_and(|text| text.contains("+24:") || text.contains("-24:")) =>
+        {
+            Some(Diagnostic::error("yaml/number", node.span(), format!("`{text}` has a time zone beyond 23 hours")))
+        }
+        View::Scalar(Tag::Str, text) => unreadable(text).map(|c| {
+            let message = format!("the string holds the control character U+{:04X}", u32::from(c));
+            Diagnostic::error("yaml/control-character", node.span(), message)
+        }),
+        View::Scalar(..) => None,
+    }
+}
+
+/// Characters of a string in JSON.
+fn json_length(text: &str) -> usize {
+    let mut quoted = String::new();
+    json::quote(text, &mut quoted);
+    quoted.chars().count()
 }
 
 /// Where a node stands, which decides how it may be written.
@@ -106,7 +156,7 @@ impl Printer<'_> {
             View::Map(map) => self.map(map, deeper(indent)),
             View::Scalar(tag, text) => {
                 let value = Value::of(node, tag, text);
-                let style = value.style(None);
+                let style = value.style();
                 self.scalar(&value.text, style, indent, false);
             }
         }
@@ -180,7 +230,7 @@ impl<'n> Value<'n> {
         }
     }
 
-    fn style(&self, _: Option<Analysis>) -> Style {
+    fn style(&self) -> Style {
         if self.string {
             scalar::style(&self.text, &scalar::analyze(&self.text), scalar::preferred(&self.text), false)
         } else {

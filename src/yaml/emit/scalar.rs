@@ -49,7 +49,7 @@ pub(super) fn analyze(text: &str) -> Analysis {
     let Some(first) = text.chars().next() else {
         return Analysis { multiline: false, plain: true, single: true, block: false };
     };
-    if text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/')) {
+    if first != '.' && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/')) {
         return Analysis { multiline: false, plain: true, single: true, block: true };
     }
     let mut indicators = text.starts_with("---") || text.starts_with("...");
@@ -228,10 +228,12 @@ impl Printer<'_> {
 
     fn double(&mut self, text: &str, indent: i32, fold: bool) {
         self.indicator("\"", true, false);
+        // A quirk of go-yaml: behind a byte order mark at the start, everything is escaped.
+        let all = text.starts_with('\u{feff}');
         let mut after_space = false;
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
-            if !is_printable(c) || is_break(c) || c == '"' || c == '\\' {
+            if all || !is_printable(c) || is_break(c) || c == '"' || c == '\\' {
                 self.escape(c);
                 after_space = false;
             } else if c == ' ' {
@@ -276,8 +278,8 @@ impl Printer<'_> {
             c => {
                 let code = u32::from(c);
                 self.put_str(&match code {
-                    ..=0xff => format!("x{code:02X}"),
-                    ..=0xffff => format!("u{code:04X}"),
+                    0..0x100 => format!("x{code:02X}"),
+                    0x100..0x10000 => format!("u{code:04X}"),
                     _ => format!("U{code:08X}"),
                 });
             }
