@@ -9,6 +9,7 @@ use super::json::key_text;
 use super::schema::{Engine, Shape, Type};
 use crate::diag::{Diagnostic, Diagnostics, Severity, did_you_mean};
 use crate::span::Span;
+use crate::yaml::sigs::{Numbers, to_json_value};
 use crate::yaml::{Map, Node, Tag, View};
 
 /// Compares an object with a type of an engine. `unknown` is the severity of unknown fields outside generators and selectors.
@@ -96,7 +97,8 @@ impl Checker {
 
     fn value(&mut self, node: &Node, shape: Shape, at: &At<'_>) {
         match shape {
-            Shape::Opaque | Shape::Raw => {}
+            Shape::Opaque => {}
+            Shape::Raw => self.raw(node),
             Shape::String | Shape::Time => self.expect(node, is_text, "a string", at),
             Shape::Bool => self.expect(node, |node| node.tag() == Some(Tag::Bool), "true or false", at),
             Shape::Int => self.expect(node, is_integer, "a whole number", at),
@@ -115,7 +117,10 @@ impl Checker {
                 None => self.wrong_type(node, "a string", at),
             },
             Shape::Struct(ty) | Shape::RawOf(ty) => self.object(node, ty, at),
-            Shape::RawObject => self.expect(node, |node| node.as_map().is_some(), "a mapping", at),
+            Shape::RawObject => {
+                self.expect(node, |node| node.as_map().is_some(), "a mapping", at);
+                self.raw(node);
+            }
             Shape::StringOr(ty) => {
                 if node.as_map().is_some() {
                     self.object(node, ty, at);
@@ -148,6 +153,12 @@ impl Checker {
                 }
                 None => self.wrong_type(node, "a mapping", at),
             },
+        }
+    }
+
+    fn raw(&mut self, node: &Node) {
+        if let Err(found) = to_json_value(node, Numbers::Int64) {
+            self.found.extend(found);
         }
     }
 

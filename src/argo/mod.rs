@@ -18,7 +18,6 @@ pub mod tables;
 mod walk;
 
 pub use check::check;
-pub use json::json_value;
 pub use lower::{Lowering, lower, manifest_for};
 pub use names::{cluster_name_problem, dns_label_problem, dns_subdomain_problem};
 pub use normalize::{normalize, normalize_spec};

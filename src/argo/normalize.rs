@@ -79,7 +79,7 @@ fn decode(node: &Node, shape: Shape, engine: Engine) -> Option<Node> {
                 // A null in a map is a key with the zero value in Go.
                 let value = if value.is_null() { Some(zero(*item)) } else { decode(value, *item, engine) };
                 if let Some(value) = value {
-                    out.push(Node::str(key_text(key)).with_span(key.span()), value);
+                    out.push(Node::str(key_text(key).into_owned()).with_span(key.span()), value);
                 }
             }
             Some(Node::map(out).with_span(node.span()))

@@ -36,6 +36,8 @@ pub struct Field {
     pub ours: bool,
     /// The first engine that has this row, and the last.
     pub engines: (Engine, Engine),
+    /// What it is, for people; empty for the types of Argo CD.
+    pub doc: &'static str,
 }
 
 /// What a field, an item or a map value holds.
@@ -97,7 +99,7 @@ const FIRST: Engine = (0, 0);
 const LAST: Engine = (u32::MAX, u32::MAX);
 
 /// A field that is always printed.
-pub(super) const fn req(name: &'static str, shape: Shape) -> Field {
+pub const fn req(name: &'static str, shape: Shape) -> Field {
     Field {
         name,
         shape,
@@ -107,54 +109,69 @@ pub(super) const fn req(name: &'static str, shape: Shape) -> Field {
         merge: Merge::Replace,
         ours: false,
         engines: (FIRST, LAST),
+        doc: "",
     }
 }
 
 /// A field with `omitempty`.
-pub(super) const fn opt(name: &'static str, shape: Shape) -> Field {
+pub const fn opt(name: &'static str, shape: Shape) -> Field {
     Field { omit: Omit::Empty, ..req(name, shape) }
 }
 
 impl Field {
     /// Held by pointer.
-    pub(super) const fn ptr(mut self) -> Self {
+    #[must_use]
+    pub const fn ptr(mut self) -> Self {
         self.pointer = true;
         self
     }
 
     /// With `omitzero`.
-    pub(super) const fn omit_zero(mut self) -> Self {
+    #[must_use]
+    pub const fn omit_zero(mut self) -> Self {
         self.omit = Omit::Zero;
         self
     }
 
     /// Asked for by the schema.
-    pub(super) const fn must(mut self) -> Self {
+    #[must_use]
+    pub const fn must(mut self) -> Self {
         self.required = true;
         self
     }
 
     /// Merged by a strategic merge patch.
-    pub(super) const fn merge(mut self, merge: Merge) -> Self {
+    #[must_use]
+    pub const fn merge(mut self, merge: Merge) -> Self {
         self.merge = merge;
         self
     }
 
     /// An extension of ours.
-    pub(super) const fn ours(mut self) -> Self {
+    #[must_use]
+    pub const fn ours(mut self) -> Self {
         self.ours = true;
         self
     }
 
     /// From this Argo CD on.
-    pub(super) const fn since(mut self, major: u32, minor: u32) -> Self {
+    #[must_use]
+    pub const fn since(mut self, major: u32, minor: u32) -> Self {
         self.engines.0 = (major, minor);
         self
     }
 
     /// Up to and with this Argo CD.
-    pub(super) const fn until(mut self, major: u32, minor: u32) -> Self {
+    #[must_use]
+    pub const fn until(mut self, major: u32, minor: u32) -> Self {
         self.engines.1 = (major, minor);
+        self
+    }
+
+    /// With an explanation for people.
+    #[must_use]
+    pub const fn doc(mut self, doc: &'static str) -> Self {
+        self.doc = doc;
         self
     }
 
@@ -166,12 +183,12 @@ impl Field {
 
 impl Type {
     /// A struct in which an unknown field is what the caller says.
-    pub(super) const fn open(name: &'static str, fields: &'static [Field]) -> Self {
+    pub const fn open(name: &'static str, fields: &'static [Field]) -> Self {
         Type { name, closed: false, fields }
     }
 
     /// A struct in which an unknown field is an error.
-    pub(super) const fn closed(name: &'static str, fields: &'static [Field]) -> Self {
+    pub const fn closed(name: &'static str, fields: &'static [Field]) -> Self {
         Type { name, closed: true, fields }
     }
 

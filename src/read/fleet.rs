@@ -55,6 +55,31 @@ pub struct Engines {
     pub helm: (u32, u32),
 }
 
+impl Engines {
+    /// Reads the version of an engine (`argocd`, `kustomize`, `helm`), such as `3.5` or `v3.5.1`.
+    ///
+    /// # Errors
+    /// A message for people: an unknown engine, or a version that fleetc does not have.
+    pub fn parse(engine: &str, version: &str) -> Result<(u32, u32), String> {
+        let known: &[(u32, u32)] = match engine {
+            "argocd" => &[(3, 2), (3, 3), (3, 4), (3, 5)],
+            "kustomize" => &[(5, 8)],
+            "helm" => &[(3, 22), (4, 3)],
+            _ => return Err(format!("`{engine}` is not an engine; they are `argocd`, `kustomize` and `helm`")),
+        };
+        let mut parts = version.strip_prefix('v').unwrap_or(version).split('.');
+        let minor = (parts.next().and_then(|part| part.parse().ok()), parts.next().and_then(|part| part.parse().ok()));
+        let rest_is_patch = parts.all(|part| part.parse::<u32>().is_ok());
+        match minor {
+            (Some(major), Some(minor)) if rest_is_patch && known.contains(&(major, minor)) => Ok((major, minor)),
+            _ => {
+                let list: Vec<String> = known.iter().map(|(major, minor)| format!("{major}.{minor}")).collect();
+                Err(format!("there is no engine `{engine}` `{version}`; known are {}", list.join(", ")))
+            }
+        }
+    }
+}
+
 impl Default for Engines {
     fn default() -> Self {
         Engines { argocd: (3, 5), kustomize: (5, 8), helm: (4, 3) }

@@ -1,0 +1,364 @@
+//! `fleet.yaml`: what a repository of Argo CD objects cannot say itself.
+//!
+//! Read strictly: unknown fields, wrong types and duplicate keys are errors at their place. Nothing is looked up here: whether a
+//! definition exists or a selector matches is found out by those who use it.
+
+mod json_schema;
+mod table;
+
+pub use json_schema::json_schema;
+
+use std::collections::BTreeMap;
+
+use super::fleet::{Engines, Output, OutputFiles, Repository, SharedObject, Tracking};
+use super::selector::Selector;
+use crate::argo::{self, cluster_name_problem, dns_label_problem};
+use crate::cluster::Facts;
+use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
+use crate::path::FilePath;
+use crate::span::{Span, Spanned};
+use crate::world::World;
+use crate::yaml::{self, Dialect, Limits, Node};
+
+/// The names under which the file is looked for in the fleet's folder.
+pub(super) const NAMES: [&str; 2] = ["fleet.yaml", "fleet.yml"];
+
+/// What `fleet.yaml` says; [`Configuration::default`] where there is none.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// Whether there is a file.
+    pub found: bool,
+    /// `metadata.name`.
+    pub name: Option<String>,
+    /// `definitions`; `None` where they are to be found by looking.
+    pub definitions: Option<Vec<Spanned<String>>>,
+    /// `repositories`.
+    pub repositories: Vec<Repository>,
+    /// `instances`.
+    pub instances: Vec<InstanceEntry>,
+    /// `clusters`, in their order.
+    pub clusters: Vec<ClusterEntry>,
+    /// `engines`, each where given.
+    pub engines: EngineChoice,
+    /// `output`.
+    pub output: Output,
+    /// `shared`.
+    pub shared: Vec<SharedObject>,
+}
+
+/// Engine versions where somebody chose them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineChoice {
+    /// Argo CD.
+    pub argocd: Option<(u32, u32)>,
+    /// kustomize.
+    pub kustomize: Option<(u32, u32)>,
+    /// Helm.
+    pub helm: Option<(u32, u32)>,
+}
+
+impl EngineChoice {
+    /// These choices, and those of `other` where there is none.
+    #[must_use]
+    pub fn or(self, other: EngineChoice) -> EngineChoice {
+        EngineChoice {
+            argocd: self.argocd.or(other.argocd),
+            kustomize: self.kustomize.or(other.kustomize),
+            helm: self.helm.or(other.helm),
+        }
+    }
+
+    /// The engines: what is chosen, and the defaults. Helm follows Argo CD: 3 up to Argo CD 3.4, 4 from 3.5 (`hack/tool-versions.sh`).
+    pub fn engines(self) -> Engines {
+        let default = Engines::default();
+        let argocd = self.argocd.unwrap_or(default.argocd);
+        let helm = if argocd < (3, 5) { (3, 22) } else { (4, 3) };
+        Engines { argocd, kustomize: self.kustomize.unwrap_or(default.kustomize), helm: self.helm.unwrap_or(helm) }
+    }
+}
+
+/// An entry of `instances`.
+#[derive(Clone, Debug)]
+pub struct InstanceEntry {
+    /// `name`.
+    pub name: String,
+    /// `definitions`.
+    pub definitions: Option<Vec<Spanned<String>>>,
+    /// `namespace`.
+    pub namespace: Option<String>,
+    /// `inCluster`.
+    pub in_cluster: Option<String>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// An entry of `clusters`.
+#[derive(Clone, Debug)]
+pub struct ClusterEntry {
+    /// Which clusters it is about.
+    pub whom: Whom,
+    /// `server`, where it declares a cluster.
+    pub server: Option<String>,
+    /// `secret`: the stub that it completes.
+    pub secret: Option<Spanned<String>>,
+    /// `labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `project`.
+    pub project: Option<String>,
+    /// `instance`; all where not given.
+    pub instance: Option<Spanned<String>>,
+    /// `kubeVersion`, `apiVersions`, `scopes`.
+    pub facts: Facts,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// Which clusters an entry of `clusters` is about.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// The one of this name.
+    Name(Spanned<String>),
+    /// Those whose labels match.
+    Selector(Selector),
+}
+
+/// Reads the `fleet.yaml` of a folder; a folder without one has the default.
+pub fn configuration(world: &dyn World, root: &FilePath) -> Warned<Configuration> {
+    let mut diagnostics = Diagnostics::new();
+    let mut value = Configuration::default();
+    let found: Vec<FilePath> = NAMES
+        .iter()
+        .filter_map(|name| root.join(name).ok())
+        .filter(|path| world.stat(path).is_some_and(|kind| kind.is_file()))
+        .collect();
+    let Some(path) = found.first() else { return Warned { value, diagnostics } };
+    value.found = true;
+    if let Some(other) = found.get(1) {
+        let message = format!("there is both `{}` and `{}`", path.path.name(), other.path.name());
+        diagnostics.push(Diagnostic::error("read/fleet", Span::NONE, message).hint("keep one of them"));
+    }
+    let Some(file) = diagnostics.take(world.read(path)) else { return Warned { value, diagnostics } };
+    let parsed = yaml::parse_strict(file.id, &file.bytes, Dialect::V2, &Limits::default());
+    let Some(documents) = diagnostics.take(parsed) else { return Warned { value, diagnostics } };
+    let mut documents = documents.into_iter().filter(|document| !document.is_null());
+    let place = Span::new(file.id, 0, 0);
+    let Some(document) = documents.next() else {
+        diagnostics.push(Diagnostic::error("read/fleet", place, format!("`{}` is empty", path.path)));
+        return Warned { value, diagnostics };
+    };
+    if let Some(second) = documents.next() {
+        let message = format!("`{}` holds more than one document", path.path);
+        diagnostics.push(Diagnostic::error("read/fleet", second.span(), message));
+    }
+    newer_format(&document, &mut diagnostics);
+    if !diagnostics.has_errors() {
+        diagnostics.extend(argo::check(&document, &table::FLEET, (u32::MAX, 0), Severity::Error));
+    }
+    lower(&document, &mut value, &mut diagnostics);
+    Warned { value, diagnostics }
+}
+
+/// A newer format has fields that this fleetc does not know; saying so beats a list of unknown fields.
+fn newer_format(document: &Node, found: &mut Diagnostics) {
+    let Some(node) = document.get("apiVersion") else { return };
+    let Some(version) = node.as_str() else { return };
+    if version != table::API_VERSION && version.starts_with("fleetc.dev/") {
+        let message = format!("`{version}` is not a format that this fleetc reads");
+        let hint = format!("it reads `{}`; a newer fleetc may read yours", table::API_VERSION);
+        found.push(Diagnostic::error("read/format", node.span(), message).hint(hint));
+    }
+}
+
+fn lower(document: &Node, value: &mut Configuration, found: &mut Diagnostics) {
+    value.name = document.at(&["metadata", "name"]).and_then(text);
+    value.definitions = document.get("definitions").and_then(strings_at);
+    for node in items(document, "repositories") {
+        if let (Some(url), Some(path)) = (node.get("url").and_then(text), node.get("path").and_then(text)) {
+            value.repositories.push(Repository { url, path, span: node.span() });
+        }
+    }
+    let mut names: BTreeMap<String, Span> = BTreeMap::new();
+    for node in items(document, "instances") {
+        let Some(name) = node.get("name").and_then(text) else { continue };
+        name_problem("instance", &name, node.get("name"), dns_label_problem(&name), found);
+        if let Some(first) = names.insert(name.clone(), node.span()) {
+            let message = format!("two instances are called `{name}`");
+            found.push(Diagnostic::error("read/duplicate", node.span(), message).label(first, "the first one"));
+        }
+        let in_cluster = node.get("inCluster").and_then(text);
+        if let Some(name) = &in_cluster {
+            name_problem("cluster", name, node.get("inCluster"), cluster_name_problem(name), found);
+        }
+        value.instances.push(InstanceEntry {
+            name,
+            definitions: node.get("definitions").and_then(strings_at),
+            namespace: node.get("namespace").and_then(text),
+            in_cluster,
+            span: node.span(),
+        });
+    }
+    instances_have_definitions(document, value, found);
+    for node in items(document, "clusters") {
+        value.clusters.extend(cluster(node, value, found));
+    }
+    for (field, slot) in [
+        ("argocd", &mut value.engines.argocd),
+        ("kustomize", &mut value.engines.kustomize),
+        ("helm", &mut value.engines.helm),
+    ] {
+        if let Some(node) = document.at(&["engines", field])
+            && let Some(version) = node.as_str()
+        {
+            match Engines::parse(field, version) {
+                Ok(parsed) => *slot = Some(parsed),
+                Err(message) => found.push(Diagnostic::error("read/engine", node.span(), message)),
+            }
+        }
+    }
+    value.output = output(document);
+    for node in items(document, "shared") {
+        let field = |name: &str, default: &str| node.get(name).and_then(text).unwrap_or_else(|| default.to_owned());
+        value.shared.push(SharedObject {
+            group: field("group", ""),
+            kind: field("kind", "*"),
+            name: field("name", "*"),
+            namespace: field("namespace", ""),
+            span: node.span(),
+        });
+    }
+}
+
+fn instances_have_definitions(document: &Node, value: &Configuration, found: &mut Diagnostics) {
+    let shared = document.get("definitions").filter(|_| value.definitions.is_some());
+    match (shared, value.instances.as_slice()) {
+        (_, []) => {}
+        (_, [one]) if one.definitions.is_none() => {}
+        (Some(node), _) => {
+            let message = "with `instances`, definitions belong to one of them";
+            found.push(Diagnostic::error("read/instances", node.span(), message).hint("move them into the instances"));
+        }
+        (None, [_]) => {}
+        (None, several) => {
+            for instance in several.iter().filter(|instance| instance.definitions.is_none()) {
+                let message = format!("the instance `{}` has no `definitions`", instance.name);
+                let hint = "with several instances each lists its own, since a file does not say whose it is";
+                found.push(Diagnostic::error("read/instances", instance.span, message).hint(hint));
+            }
+        }
+    }
+}
+
+fn cluster(node: &Node, value: &Configuration, found: &mut Diagnostics) -> Option<ClusterEntry> {
+    let error = |message: &str| Diagnostic::error("read/cluster", node.span(), message);
+    let name = node.get("name").and_then(spanned);
+    let selector = node.get("selector");
+    let whom = match (name, selector) {
+        (Some(name), None) => {
+            name_problem("cluster", &name, node.get("name"), cluster_name_problem(&name), found);
+            Whom::Name(name)
+        }
+        (None, Some(selector)) => Whom::Selector(found.take(Selector::read(selector))?),
+        (Some(_), Some(_)) => {
+            found.push(error("this entry has both `name` and `selector`"));
+            return None;
+        }
+        (None, None) => {
+            found.push(error("this entry has neither `name` nor `selector`"));
+            return None;
+        }
+    };
+    if matches!(whom, Whom::Selector(_)) {
+        for field in ["server", "secret", "labels", "annotations", "project"] {
+            if let Some(wrong) = node.get(field) {
+                let message = format!("`{field}` does not go with `selector`, which only gives facts");
+                found.push(Diagnostic::error("read/cluster", wrong.span(), message));
+            }
+        }
+    }
+    let instance = node.get("instance").and_then(spanned);
+    if let Some(instance) = &instance
+        && !value.instances.iter().any(|known| known.name == **instance)
+    {
+        let mut unknown =
+            Diagnostic::error("read/instances", instance.span, format!("there is no instance `{}`", **instance));
+        unknown.hints.extend(crate::diag::did_you_mean(instance, value.instances.iter().map(|i| i.name.as_str())));
+        found.push(unknown);
+    }
+    let mut facts = Facts {
+        api_versions: items(node, "apiVersions").iter().filter_map(text).collect(),
+        scopes: pairs(node.get("scopes")).into_iter().map(|(kind, scope)| (kind, scope == "Namespaced")).collect(),
+        ..Facts::default()
+    };
+    if let Some(version) = node.get("kubeVersion")
+        && let Some(text) = version.as_str()
+    {
+        let plain = text.strip_prefix('v').unwrap_or(text);
+        let numbers = plain.split(['+', '-']).next().unwrap_or_default();
+        let parts: Vec<&str> = numbers.split('.').collect();
+        if (2..=3).contains(&parts.len())
+            && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+        {
+            facts.kube_version = Some(plain.to_owned());
+        } else {
+            let message = format!("`{text}` is not a Kubernetes version");
+            found.push(Diagnostic::error("read/cluster", version.span(), message).hint("write it as \"1.34.1\""));
+        }
+    }
+    Some(ClusterEntry {
+        whom,
+        server: node.get("server").and_then(text).filter(|server| !server.is_empty()),
+        secret: node.get("secret").and_then(spanned),
+        labels: pairs(node.get("labels")),
+        annotations: pairs(node.get("annotations")),
+        project: node.get("project").and_then(text),
+        instance,
+        facts,
+        span: node.span(),
+    })
+}
+
+fn output(document: &Node) -> Output {
+    let field = |name: &str| document.at(&["output", name]);
+    let word = |name: &str| field(name).and_then(Node::as_str);
+    Output {
+        files: if word("files") == Some("resource") { OutputFiles::Resource } else { OutputFiles::App },
+        path: field("path").and_then(spanned),
+        tracking: match word("tracking") {
+            Some("annotation") => Tracking::Annotation,
+            Some("label") => Tracking::Label,
+            Some("annotation+label") => Tracking::AnnotationAndLabel,
+            _ => Tracking::None,
+        },
+        emit_applications: word("applications") == Some("emit"),
+    }
+}
+
+fn name_problem(what: &str, name: &str, node: Option<&Node>, problem: Option<&str>, found: &mut Diagnostics) {
+    if let Some(problem) = problem {
+        let span = node.map_or(Span::NONE, Node::span);
+        found.push(Diagnostic::error("read/name", span, format!("the {what} name `{name}` {problem}")));
+    }
+}
+
+fn items<'a>(node: &'a Node, field: &str) -> &'a [Node] {
+    node.get(field).and_then(Node::as_seq).unwrap_or_default()
+}
+
+fn text(node: &Node) -> Option<String> {
+    node.as_str().map(str::to_owned)
+}
+
+fn spanned(node: &Node) -> Option<Spanned<String>> {
+    Some(Spanned::new(node.as_str()?.to_owned(), node.span()))
+}
+
+fn strings_at(node: &Node) -> Option<Vec<Spanned<String>>> {
+    Some(node.as_seq()?.iter().filter_map(spanned).collect())
+}
+
+fn pairs(node: Option<&Node>) -> BTreeMap<String, String> {
+    let entries = node.and_then(Node::as_map).into_iter().flat_map(|map| map.iter());
+    entries.filter_map(|(key, value)| Some((key.text()?.to_owned(), value.as_str()?.to_owned()))).collect()
+}

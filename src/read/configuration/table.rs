@@ -1,0 +1,105 @@
+//! The fields of `fleet.yaml`: the one source for reading it, for its errors, and for its JSON Schema.
+
+use crate::argo::schema::Shape::{List, Map, OneOf, String, Struct};
+use crate::argo::schema::{Type, opt, req};
+use crate::argo::tables::LABEL_SELECTOR;
+
+/// The `apiVersion` that this fleetc reads.
+pub(super) const API_VERSION: &str = "fleetc.dev/v1alpha1";
+
+/// `fleet.yaml`.
+pub(super) static FLEET: Type = Type::closed(
+    "Fleet",
+    &[
+        req("apiVersion", OneOf(&[API_VERSION])).must().doc("The version of this format."),
+        req("kind", OneOf(&["Fleet"])).must().doc("Always `Fleet`."),
+        opt("metadata", Struct(&METADATA)).doc("The fleet's identity."),
+        opt("definitions", List(&String)).doc(
+            "Where clusters, projects, Applications and ApplicationSets are: files, folders, globs and kustomizations, relative to this file. Without it they are found by looking.",
+        ),
+        opt("repositories", List(&Struct(&REPOSITORY)))
+            .doc("Which repoURL is which folder. The checkout itself is known by its git remotes."),
+        opt("instances", List(&Struct(&INSTANCE)))
+            .doc("Several Argo CD instances in one repository, each with its own definitions."),
+        opt("clusters", List(&Struct(&CLUSTER)))
+            .doc("Clusters that no Secret in the repository declares, and facts about clusters that a render may depend on."),
+        opt("engines", Struct(&ENGINES)).doc("Whose semantics the fleet is compiled with."),
+        opt("output", Struct(&OUTPUT)).doc("How bundles are laid out."),
+        opt("shared", List(&Struct(&SHARED))).doc("Objects that several applications may claim on one cluster."),
+    ],
+);
+
+static METADATA: Type = Type::closed(
+    "Metadata",
+    &[opt("name", String).doc("The name of the fleet. What is applied to clusters belongs to this name.")],
+);
+
+static REPOSITORY: Type = Type::closed(
+    "Repository",
+    &[
+        req("url", String).must().doc("The repoURL as Applications write it."),
+        req("path", String).must().doc("The folder, relative to this file; `.` is the fleet's own."),
+    ],
+);
+
+static INSTANCE: Type = Type::closed(
+    "Instance",
+    &[
+        req("name", String).must().doc("The name of the instance."),
+        opt("definitions", List(&String)).doc("Its definitions, as in the field of the same name above."),
+        opt("namespace", String).doc("The namespace of its control plane; default `argocd`."),
+        opt("inCluster", String).doc("The name of the cluster that it runs in, which it calls `in-cluster` itself."),
+    ],
+);
+
+static CLUSTER: Type = Type::closed(
+    "Cluster",
+    &[
+        opt("name", String).doc(
+            "The name of the cluster. With `server` this entry declares it; without, it adds to one that is declared elsewhere.",
+        ),
+        opt("server", String).doc("URL of its API server."),
+        opt("secret", String)
+            .doc("Name of a SealedSecret or ExternalSecret that declares it without readable name or server; its labels and annotations count."),
+        opt("labels", Map(&String)).doc("What selectors see, as the labels of a cluster Secret."),
+        opt("annotations", Map(&String)).doc("As the annotations of a cluster Secret."),
+        opt("project", String).doc("The project that the cluster is scoped to."),
+        opt("instance", String).doc("The Argo CD instance that it is registered with; default all."),
+        opt("selector", Struct(&LABEL_SELECTOR)).ptr().doc("Instead of `name`: the clusters that have these facts."),
+        opt("kubeVersion", String).doc("Kubernetes version, for example \"1.34.1\"."),
+        opt("apiVersions", List(&String)).doc("API versions as `group/version` or `group/version/Kind`."),
+        opt("scopes", Map(&OneOf(&["Cluster", "Namespaced"])))
+            .doc("Scope of custom kinds, by `group/Kind`, where no CustomResourceDefinition of the fleet says it."),
+    ],
+);
+
+static ENGINES: Type = Type::closed(
+    "Engines",
+    &[
+        opt("argocd", String).doc("Argo CD, \"3.2\" to \"3.5\"."),
+        opt("kustomize", String).doc("kustomize, \"5.8\"."),
+        opt("helm", String).doc("Helm, \"3.22\" or \"4.3\"; default as that Argo CD ships."),
+    ],
+);
+
+static OUTPUT: Type = Type::closed(
+    "Output",
+    &[
+        opt("files", OneOf(&["app", "resource"])).doc("One file per application, or one per object."),
+        opt("path", String).doc("minijinja template of the paths below `bundles/<cluster>/apps/`."),
+        opt("tracking", OneOf(&["none", "annotation", "label", "annotation+label"]))
+            .doc("Argo CD's tracking marks to add; default none, since an Argo CD that reads rendered folders adds its own."),
+        opt("applications", OneOf(&["list", "emit"]))
+            .doc("What happens to Applications and ApplicationSets that were compiled: listed in bundle.yaml, or written too."),
+    ],
+);
+
+static SHARED: Type = Type::closed(
+    "SharedObject",
+    &[
+        opt("group", String).doc("API group; empty for the core group, `*` for any."),
+        req("kind", String).must().doc("Kind; `*` for any."),
+        opt("name", String).doc("Glob of names; default any."),
+        opt("namespace", String).doc("Glob of namespaces; default any."),
+    ],
+);
