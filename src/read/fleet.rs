@@ -2,11 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use super::configuration::EngineChoice;
 use crate::application::Application;
 use crate::cluster::Cluster;
 use crate::path::{FilePath, TreePath};
 use crate::span::{Span, Spanned};
 use crate::yaml::Node;
+
+/// How files are read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Engines of the command line, which win over fleet.yaml.
+    pub engines: EngineChoice,
+    /// Whether what an API server would drop (unknown fields, duplicate keys) is an error.
+    pub strict: bool,
+    /// A folder of the fleet's own tree that is not looked into: where bundles are written.
+    pub output: Option<TreePath>,
+}
 
 /// All declarations of a fleet.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +45,8 @@ pub struct Fleet {
     pub shared: Vec<SharedObject>,
     /// The files that were taken as definitions, sorted: "says what it took".
     pub taken: Vec<Taken>,
+    /// What was found and not taken, sorted.
+    pub skipped: Vec<Skipped>,
 }
 
 /// A file that was taken as a definition and what it declares.
@@ -210,6 +224,17 @@ pub struct DefinitionKustomization {
     pub directory: FilePath,
     /// The instance its objects belong to.
     pub instance: String,
+    /// Whether only its clusters and settings count: an Application deploys it, so that the rest comes back from there.
+    pub clusters_only: bool,
     /// Where it was asked for.
     pub span: Span,
+}
+
+/// A file or kustomization that speaks of Argo CD's objects and was not taken as a definition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Skipped {
+    /// Path in the fleet's own tree.
+    pub path: TreePath,
+    /// Why, for people.
+    pub reason: String,
 }

@@ -3,10 +3,22 @@
 //! Every value keeps its place in the text. Nothing is expanded, rendered or fetched here; a definitions entry that is a kustomization is
 //! only named (the composition builds it and hands the objects back). Front phase: never fails, returns what it could read and what is wrong.
 
+mod assemble;
+mod clusters;
 mod configuration;
+mod declarations;
+mod deployed;
 mod fleet;
+mod kustomizations;
+mod listed;
+mod objects;
 mod selector;
+mod survey;
+mod walk;
 
+pub use assemble::fleet;
 pub use configuration::{ClusterEntry, Configuration, EngineChoice, InstanceEntry, Whom, configuration, json_schema};
+pub use declarations::{Declarations, Reading, declarations, is_declaration};
 pub use fleet::*;
 pub use selector::Selector;
+pub use survey::{Survey, survey};
