@@ -180,3 +180,8 @@ fn add_trees(trees: &mut BTreeMap<String, Arc<Tree>>, parsed: Vec<Tree>) {
         trees.insert(tree.name.clone(), Arc::new(tree));
     }
 }
+
+/// A value as Go's `%v` prints it.
+pub fn print(value: &Value) -> Vec<u8> {
+    fmt::sprint(std::slice::from_ref(value)).unwrap_or_default()
+}

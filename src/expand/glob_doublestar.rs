@@ -1,0 +1,120 @@
+//! Patterns of git file generators under Argo CD's opt-in globbing: doublestar v4.
+//!
+//! `*` and `?` stop at `/`, `**` as a whole part of the path crosses any number of directories, `{a,b}` are alternatives, `[a-z]`,
+//! `[!a-z]` and `[^a-z]` classes, `\` takes the next character as it is. Rules: bmatcuk/doublestar 4.10 `FilepathGlob`, which also finds directories.
+
+use regex::Regex;
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Doublestar(Regex);
+
+impl Doublestar {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// What is wrong with it, a sentence.
+    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        let mut clean: Vec<&str> = Vec::new();
+        for part in pattern.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    clean.pop().ok_or_else(|| format!("`{pattern}` leaves the repository"))?;
+                }
+                part => clean.push(part),
+            }
+        }
+        let malformed = || format!("`{pattern}` is malformed");
+        let text = expression(&clean.join("/")).ok_or_else(malformed)?;
+        Regex::new(&text).map(Doublestar).map_err(|_| malformed())
+    }
+
+    /// Whether a path of a file or directory matches.
+    pub(super) fn matches(&self, path: &str) -> bool {
+        self.0.is_match(path)
+    }
+}
+
+fn expression(pattern: &str) -> Option<String> {
+    let mut out = String::from(r"(?s)\A");
+    let mut open = 0usize;
+    let mut rest = pattern;
+    let mut part_starts = true;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        let starts = std::mem::replace(&mut part_starts, c == '/');
+        if let Some(more) = rest.strip_prefix("**").filter(|_| starts) {
+            if let Some(more) = more.strip_prefix('/') {
+                out.push_str("(?:[^/]+/)*");
+                (rest, part_starts) = (more, true);
+                continue;
+            }
+            if more.is_empty() || (open > 0 && more.starts_with([',', '}'])) {
+                // The slash before belongs to what may be missing: `a/**` is `a` too.
+                if out.ends_with('/') {
+                    out.pop();
+                    out.push_str("(?:/.*)?");
+                } else {
+                    out.push_str(".*");
+                }
+                rest = more;
+                continue;
+            }
+        }
+        rest = after;
+        match c {
+            '*' => {
+                rest = rest.trim_start_matches('*');
+                out.push_str("[^/]*");
+            }
+            '?' => out.push_str("[^/]"),
+            '{' => {
+                open += 1;
+                part_starts = starts;
+                out.push_str("(?:");
+            }
+            '}' if open > 0 => {
+                open -= 1;
+                out.push(')');
+            }
+            ',' if open > 0 => out.push('|'),
+            '[' => rest = class(rest, &mut out)?,
+            '\\' => {
+                let c = rest.chars().next()?;
+                rest = &rest[c.len_utf8()..];
+                out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+            }
+            c => out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    out.push_str(r"\z");
+    (open == 0).then_some(out)
+}
+
+/// A class from after its `[`; returns what follows it.
+fn class<'p>(rest: &'p str, out: &mut String) -> Option<&'p str> {
+    let negated = rest.starts_with(['!', '^']);
+    let mut chars = rest[usize::from(negated)..].chars();
+    let mut set = String::new();
+    let escaped = |chars: &mut std::str::Chars<'_>| match chars.next()? {
+        '\\' => chars.next(),
+        c => Some(c),
+    };
+    while set.is_empty() || !chars.as_str().starts_with(']') {
+        let low = escaped(&mut chars)?;
+        set.push_str(&regex::escape(low.encode_utf8(&mut [0; 4])));
+        if chars.as_str().starts_with('-') && !chars.as_str().starts_with("-]") {
+            chars.next();
+            let high = escaped(&mut chars)?;
+            if high < low {
+                return None;
+            }
+            set.push('-');
+            set.push_str(&regex::escape(high.encode_utf8(&mut [0; 4])));
+        }
+    }
+    chars.next();
+    out.push_str(&if negated { format!("[^/{set}]") } else { format!("[[{set}]&&[^/]]") });
+    Some(chars.as_str())
+}
