@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::GeneratorStep;
 use super::glob::PathPattern;
+use super::glob_doublestar::Doublestar;
 use super::glob_pathspec::Pathspec;
 use super::problems::Reported;
 use super::row::{Row, flatten, fresh, normalized, params};
@@ -19,6 +20,36 @@ use crate::span::Span;
 use crate::template::{Bytes, Value};
 use crate::world::{EntryKind, Lookup};
 use crate::yaml::Node;
+
+/// The setting that turns the globbing of files from git's to doublestar's (argocd-cmd-params-cm; the controller's
+/// `ARGOCD_APPLICATIONSET_CONTROLLER_ENABLE_NEW_GIT_FILE_GLOBBING`).
+const NEW_GLOBBING: &str = "applicationsetcontroller.enable.new.git.file.globbing";
+
+/// A pattern of files.
+enum FilePattern {
+    Git(Pathspec),
+    Doublestar(Doublestar),
+}
+
+impl FilePattern {
+    fn new(text: &str, new_globbing: bool) -> Result<Self, String> {
+        if new_globbing { Doublestar::new(text).map(Self::Doublestar) } else { Pathspec::new(text).map(Self::Git) }
+    }
+
+    fn directory(&self) -> &str {
+        match self {
+            Self::Git(pathspec) => pathspec.directory(),
+            Self::Doublestar(_) => "",
+        }
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Git(pathspec) => pathspec.matches(path),
+            Self::Doublestar(pattern) => pattern.matches(path),
+        }
+    }
+}
 
 impl Set<'_> {
     /// The rows of `git`: of `directories` where there are any, else of `files`.
@@ -135,15 +166,26 @@ impl Set<'_> {
         listing: &Listing,
         with: Option<&Row>,
     ) -> Result<Vec<Row>, Reported> {
+        let instance = self.fleet.instances.get(&self.declared.instance);
+        let setting = instance.and_then(|instance| instance.settings.data.get(NEW_GLOBBING));
+        let new_globbing = setting.is_some_and(|setting| setting.value == "true");
         let mut found: BTreeMap<&str, (&EntryKind, Span)> = BTreeMap::new();
         for exclude in [false, true] {
             for item in items.iter().filter(|item| is_exclude(item) == exclude) {
                 let at = item.get("path").map_or(item.span(), Node::span);
                 let written = item.get("path").and_then(Node::text).unwrap_or_default();
-                let pattern = Pathspec::new(written).map_err(|reason| {
-                    let message = format!("git refuses the pattern `{written}`: {reason}");
+                let pattern = FilePattern::new(written, new_globbing).map_err(|reason| {
+                    let message = format!("the pattern `{written}` is refused: {reason}");
                     self.problems.push_in(Diagnostic::error("expand/pattern", at, message), with)
                 })?;
+                let is_found = |directory: &&String| !exclude && new_globbing && pattern.matches(directory);
+                if let Some(directory) = listing.directories.iter().find(is_found) {
+                    let message = format!(
+                        "the pattern `{written}` finds the directory `{directory}`, which cannot be read as a file"
+                    );
+                    let found = Diagnostic::error("expand/pattern", at, message);
+                    return Err(self.problems.push_in(found.hint("end the pattern with the name of a file"), with));
+                }
                 for (path, kind) in listing.files_below(pattern.directory()) {
                     if !pattern.matches(path) {
                         continue;
