@@ -24,6 +24,7 @@ pub mod yaml;
 pub mod argo;
 pub mod expand;
 pub mod read;
+pub mod render;
 pub mod resolve;
 
 #[cfg(feature = "host")]

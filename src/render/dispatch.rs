@@ -1,0 +1,31 @@
+//! One job to the renderer that it names. What is not yet supported fails for that application, and says so.
+
+use super::{Rendered, Stop, Tools, directory};
+use crate::diag::Diagnostic;
+use crate::resolve::{Job, Renderer};
+use crate::span::Span;
+use crate::world::World;
+
+/// Renders a job.
+///
+/// # Errors
+/// [`Stop`]: what is wrong in the files, what is not here, or that the tool is not yet supported.
+pub fn render(job: &Job, world: &dyn World, _tools: &Tools) -> Result<Rendered, Stop> {
+    match &job.renderer {
+        Renderer::Directory { options, jsonnet } => directory::build(world, &job.directory, options.as_ref(), *jsonnet),
+        Renderer::Kustomize { .. } => Err(unsupported("", job, Span::NONE)),
+        Renderer::Helm(options) => {
+            Err(unsupported("a Helm chart", job, options.as_ref().map_or(Span::NONE, |options| options.span())))
+        }
+        Renderer::Plugin(options) => {
+            Err(unsupported("for a plugin", job, options.as_ref().map_or(Span::NONE, |options| options.span())))
+        }
+    }
+}
+
+fn unsupported(what: &str, job: &Job, span: Span) -> Stop {
+    let message = format!("`{}` is {what}, which is not yet supported", job.directory.path);
+    Diagnostic::error("render/unsupported", span, message)
+        .hint("the application keeps its last good files; the others are written")
+        .into()
+}
