@@ -23,6 +23,7 @@ pub mod yaml;
 
 pub mod argo;
 pub mod expand;
+pub mod lock;
 pub mod read;
 pub mod render;
 pub mod resolve;
