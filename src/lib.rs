@@ -22,6 +22,7 @@ pub mod template;
 pub mod yaml;
 
 pub mod argo;
+pub mod bundle;
 pub mod expand;
 pub mod lock;
 pub mod read;
