@@ -17,8 +17,10 @@ enum Expect {
     Document {
         open: bool,
     },
-    /// The value behind `---`.
+    /// The value behind `---`, which may be left out.
     Content,
+    /// The value of a document without `---`.
+    Value,
     DocumentEnd,
     /// An entry or the end of a list; the offset is where the list starts.
     BlockEntry(usize),
@@ -77,6 +79,7 @@ impl<'t> Parser<'t> {
                 }
                 self.node(true, false)
             }
+            Some(Expect::Value) => self.node(true, false),
             Some(Expect::DocumentEnd) => {
                 let next = self.scanner.peek()?;
                 let (start, mut end) = (next.start, next.start);
@@ -129,7 +132,7 @@ impl<'t> Parser<'t> {
             }
             _ if open => {
                 self.tags.clear();
-                self.stack.extend([Expect::DocumentEnd, Expect::Content]);
+                self.stack.extend([Expect::DocumentEnd, Expect::Value]);
                 Ok(At { event: Event::DocumentStart, start, end: start })
             }
             _ => {
@@ -246,6 +249,7 @@ impl<'t> Parser<'t> {
         let text = self.scanner.text_at(place.0);
         match text.as_bytes().first() {
             None => Problem::new(place, "the text ends where a value is expected"),
+            Some(b'.') if text.starts_with("...") => Problem::new(at, "`...` ends a document that has not started"),
             Some(b']' | b'}') => {
                 Problem::new(at, "a bracket that closes nothing").hint("quote the value if the bracket is part of it")
             }
