@@ -82,8 +82,9 @@ impl<'a> Sources<'a> {
         let tree = match self.world.tree(&request) {
             Lookup::Here(tree) => tree,
             Lookup::Absent { reason, hint } => {
+                // Without the application's name: the many that one template makes are one finding.
                 let shown = SourceRequest { url: without_credentials(&request.url), ..request.clone() };
-                let message = format!("the source {shown} of `{}` cannot be had: {reason}", context.app_name);
+                let message = format!("the source {shown} cannot be had: {reason}");
                 let found = Diagnostic::error("resolve/source", source.span, message).cause(Cause::Source);
                 self.wants.insert(request);
                 return Err(hint.into_iter().fold(found, Diagnostic::hint).into());

@@ -375,7 +375,7 @@ fn what_is_not_here_is_wanted_and_used_when_it_came() {
     let error = errors.iter().next().unwrap();
     assert_eq!(error.cause, crate::diag::Cause::Source);
     assert!(
-        error.message.starts_with("the source https://else.example.com/r at v1 of `web` cannot be had"),
+        error.message.starts_with("the source https://else.example.com/r at v1 cannot be had"),
         "{}",
         error.message
     );
