@@ -22,8 +22,6 @@ pub enum SourceKind {
     Oci,
     /// A single file by HTTP (kustomize resources).
     File,
-    /// A git repository that `repositories:` of fleet.yaml maps to a folder, relative to the fleet's ([`world::Mapped`](crate::world::Mapped)).
-    Folder(String),
 }
 
 impl SourceRequest {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::diag::Checked;
 use crate::path::{FilePath, TreeId, TreePath};
-use crate::source::{SourceKind, SourceRequest, same_repository};
+use crate::source::SourceRequest;
 use crate::span::SourceFile;
 
 /// The answer to "where is this source".
@@ -100,39 +100,5 @@ impl dyn World + '_ {
         let entries = self.list(&FilePath::new(path.tree, parent)).ok()?;
         let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(path.path.name())).ok()?;
         entries.get(at).map(|entry| entry.kind.clone())
-    }
-}
-
-/// A world in which some repositories are folders: what `repositories:` of fleet.yaml adds once it is read.
-pub struct Mapped<'a> {
-    world: &'a dyn World,
-    /// URL and folder relative to the fleet's.
-    folders: Vec<(String, String)>,
-}
-
-impl<'a> Mapped<'a> {
-    /// The world with folders for some URLs; the first that fits counts.
-    pub fn new(world: &'a dyn World, folders: impl IntoIterator<Item = (String, String)>) -> Self {
-        Mapped { world, folders: folders.into_iter().collect() }
-    }
-}
-
-impl World for Mapped<'_> {
-    fn tree(&self, source: &SourceRequest) -> Lookup {
-        let folder = self.folders.iter().find(|(url, _)| same_repository(url, &source.url)).map(|(_, folder)| folder);
-        match (folder, &source.kind) {
-            (Some(folder), SourceKind::Git) => {
-                self.world.tree(&SourceRequest { kind: SourceKind::Folder(folder.clone()), ..source.clone() })
-            }
-            _ => self.world.tree(source),
-        }
-    }
-
-    fn list(&self, directory: &FilePath) -> Checked<Arc<[Entry]>> {
-        self.world.list(directory)
-    }
-
-    fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>> {
-        self.world.read(file)
     }
 }

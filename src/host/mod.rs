@@ -7,10 +7,15 @@
 pub mod files;
 mod git;
 mod objects;
+pub mod pool;
 mod tracked;
 mod tree;
 mod versions;
 pub mod world;
+
+pub use files::FileWorld;
+pub use pool::Pool;
+pub use world::{HostOptions, HostWorld};
 
 #[cfg(test)]
 mod tests;

@@ -52,7 +52,6 @@ pub struct HostWorld {
     /// The checkout that holds the fleet's tree, where that does not begin at its root.
     outer: Option<Arc<Repository>>,
     mapped: Vec<(String, Arc<Repository>)>,
-    folders: Mutex<BTreeMap<PathBuf, Arc<Repository>>>,
     trees: RwLock<Vec<Arc<Files>>>,
     lookups: RwLock<FxHashMap<SourceRequest, Lookup>>,
 }
@@ -77,9 +76,10 @@ impl HostWorld {
             }
         }
         let workdir = checkout.as_ref().and_then(Checkout::workdir).map_or_else(|| folder.clone(), Path::to_owned);
-        // A mapped folder between the root of the checkout and the fleet is where the fleet's paths begin.
+        // A mapped folder between the root of the checkout (or of everything) and the fleet is where the fleet's paths begin.
         let inner = targets.iter().map(|(_, target)| target).filter(|target| folder.starts_with(target));
-        let inner = inner.filter(|target| target.starts_with(&workdir)).max_by_key(|target| target.as_os_str().len());
+        let inner = inner.filter(|target| checkout.is_none() || target.starts_with(&workdir));
+        let inner = inner.max_by_key(|target| target.as_os_str().len());
         let root = inner.cloned().unwrap_or_else(|| workdir.clone());
 
         let mut world = HostWorld {
@@ -89,7 +89,6 @@ impl HostWorld {
             own: Arc::new(Repository::new(root.clone(), String::new(), None, None)),
             outer: None,
             mapped: Vec::new(),
-            folders: Mutex::default(),
             trees: RwLock::default(),
             lookups: RwLock::default(),
             folder,
@@ -151,11 +150,8 @@ impl HostWorld {
 
     /// The repository in a folder; every folder is opened once.
     fn repository(&self, folder: &Path, url: &str) -> Result<Arc<Repository>, String> {
-        if folder == self.own.folder {
-            return Ok(Arc::clone(&self.own));
-        }
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = folders.get(folder) {
+        let mut known = [&self.own].into_iter().chain(self.mapped.iter().map(|(_, repository)| repository));
+        if let Some(known) = known.find(|repository| repository.folder == folder) {
             return Ok(Arc::clone(known));
         }
         let checkout = Checkout::at(folder)?;
@@ -165,23 +161,13 @@ impl HostWorld {
             Some(below) if checkout.is_none() => format!("{below}/"),
             _ => without_credentials(url),
         };
-        let repository = Arc::new(Repository::new(folder.to_owned(), label, checkout, branch));
-        folders.insert(folder.to_owned(), Arc::clone(&repository));
-        Ok(repository)
+        Ok(Arc::new(Repository::new(folder.to_owned(), label, checkout, branch)))
     }
 
     fn look_up(&self, source: &SourceRequest) -> Lookup {
         let absent = |reason: String| Lookup::Absent { reason, hint: None };
         match &source.kind {
             SourceKind::Git => {}
-            SourceKind::Folder(path) => {
-                let opened = directory(&self.folder.join(path))
-                    .map_err(|found| found.iter().map(|found| found.message.clone()).collect::<Vec<_>>().join("; "));
-                return match opened.and_then(|folder| self.repository(&folder, &source.url)) {
-                    Ok(repository) => self.at_revision(&repository, source),
-                    Err(reason) => absent(reason),
-                };
-            }
             SourceKind::Chart(chart) => {
                 return absent(format!("the chart `{chart}` is not here, and charts cannot be fetched yet"));
             }

@@ -368,6 +368,20 @@ fn a_mapped_folder_above_the_fleet_is_where_paths_begin() {
 }
 
 #[test]
+fn a_plain_fleet_may_lie_in_a_mapped_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = folder.path().join("argocd");
+    fs::create_dir_all(folder.path().join("apps/a")).unwrap();
+    fs::create_dir_all(&fleet).unwrap();
+    let url = "https://git.example.com/r.git";
+    let options = HostOptions { repositories: vec![(url.to_owned(), fleet.join(".."))], branch: None };
+    let world = HostWorld::open(&fleet, &options).unwrap();
+    let tree = here(&world, url, "");
+    assert_eq!((tree.id, world.fleet().path.as_str()), (world.fleet().tree, "argocd"));
+    assert_eq!(names(&world, &tree, ""), ["apps Directory", "argocd Directory"]);
+}
+
+#[test]
 fn linked_worktrees_of_bare_repositories_work() {
     let folder = tempfile::tempdir().unwrap();
     let (repo, main) = Repo::with_main(&folder.path().join("seed"), "main\n");

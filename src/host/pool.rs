@@ -1,0 +1,35 @@
+//! Threads over jobs. Results come back in the order of the jobs, so nothing depends on how many threads there are.
+//!
+//! Jobs are handed out one by one, since some cost a thousand times as much as others. No job starts threads of its own.
+
+use rayon::prelude::*;
+
+/// Threads of a run.
+#[derive(Debug)]
+pub struct Pool {
+    threads: rayon::ThreadPool,
+}
+
+/// Stack of a thread, in bytes. Parsers and mergers recurse as deep as their limits let them.
+const STACK: usize = 16 << 20;
+
+impl Pool {
+    /// Starts threads: as many as asked for, else as many as there are cores.
+    ///
+    /// # Errors
+    /// The system refuses to start them.
+    pub fn new(threads: Option<usize>) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).stack_size(STACK);
+        Ok(Pool { threads: builder.thread_name(|index| format!("fleetc-{index}")).build()? })
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads.current_num_threads()
+    }
+
+    /// What a function makes of every item, in their order.
+    pub fn map<T: Sync, R: Send>(&self, items: &[T], function: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
+        self.threads.install(|| items.par_iter().with_max_len(1).map(function).collect())
+    }
+}
