@@ -85,22 +85,14 @@ impl FleetLock {
 
     /// Pins a source.
     pub fn add(&mut self, request: &SourceRequest, pin: Pin) {
-        self.pins.insert(wherever_it_lies(request), pin);
-    }
-}
-
-/// The request without the folder that a repository is mapped to: where it lies on this machine is nobody else's business.
-fn wherever_it_lies(request: &SourceRequest) -> SourceRequest {
-    match request.kind {
-        SourceKind::Folder(_) => SourceRequest { kind: SourceKind::Git, ..request.clone() },
-        _ => request.clone(),
+        self.pins.insert(request.clone(), pin);
     }
 }
 
 fn line(request: &SourceRequest, pin: &Pin) -> String {
     let mut fields: Vec<(&str, String)> = Vec::new();
     match &request.kind {
-        SourceKind::Git | SourceKind::Folder(_) => fields.push(("git", request.url.clone())),
+        SourceKind::Git => fields.push(("git", request.url.clone())),
         SourceKind::Oci => fields.push(("oci", request.url.clone())),
         SourceKind::File => fields.push(("file", request.url.clone())),
         SourceKind::Chart(chart) => fields.extend([("repository", request.url.clone()), ("chart", chart.clone())]),
