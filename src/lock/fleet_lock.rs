@@ -80,7 +80,7 @@ impl FleetLock {
 
     /// What a source is pinned to.
     pub fn pin(&self, request: &SourceRequest) -> Option<&Pin> {
-        self.pins.get(&wherever_it_lies(request))
+        self.pins.get(request)
     }
 
     /// Pins a source.
