@@ -81,12 +81,7 @@ fn theirs(text: &str) -> Vec<Line> {
                     ScalarStyle::Folded => Style::Folded,
                     _ => Style::Plain,
                 };
-                let text_at_end = text.lines().last().is_some_and(|line| !line.trim().is_empty());
-                if end > text.len()
-                    && text_at_end
-                    && matches!(style, Style::Literal | Style::Folded)
-                    && value.ends_with('\n')
-                {
+                if end > text.len() && matches!(style, Style::Literal | Style::Folded) && value.ends_with('\n') {
                     value.pop();
                 }
                 scalar(anchor.as_deref(), tag.as_deref(), style, &value)
@@ -107,8 +102,11 @@ fn theirs(text: &str) -> Vec<Line> {
 /// Where go-yaml and the judge part, the recorded tables decide: versions, `\/`, byte order marks, brackets and commas in tags, `?` and
 /// `:` before brackets.
 fn parted(text: &str) -> bool {
+    // A block scalar that ends with such a line: the line feed added for the judge counts or does not count, depending on its indentation.
+    let blank_end = text.ends_with([' ', '\t']) && text.lines().last().is_some_and(|line| line.trim().is_empty());
     let any = |pieces: &[&str]| pieces.iter().any(|piece| text.contains(piece));
-    any(&["%YAML", "\\/", "\u{feff}"])
+    blank_end
+        || any(&["%YAML", "\\/", "\u{feff}"])
         || text.contains('!') && text.contains([',', '[', ']'])
         || text.contains(['[', '{']) && any(&["?", ":]", ":}", ":,", ":[", ":{"])
 }
@@ -220,12 +218,6 @@ fn events_of_a_corpus_are_those_of_libyaml() {
         }
     }
     assert!(total > 0, "the corpus is empty");
-    #[expect(clippy::print_stderr, reason = "the figures are the point of this run")]
-    {
-        eprintln!(
-            "{total} texts, {bytes} bytes of originals, {refused} originals refused by both, {} differ",
-            wrong.len()
-        );
-    }
+    eprintln!("{total} texts, {bytes} bytes of originals, {refused} originals refused by both, {} differ", wrong.len());
     report("corpus", total, &wrong);
 }
