@@ -13,7 +13,7 @@
 //! Both are immutable while they execute, `Send` and `Sync`: parse once, execute anywhere, in any number of threads. Values are not:
 //! each execution has its own [`Value`]s, which templates may change (`set`).
 //!
-//! [`Functions`] are tables that callers put together: [`Functions::builtins`], [`sprig::TABLE`], [`argo::functions`], rows of their own.
+//! [`Functions`] are tables that callers put together: [`Functions::builtins`], [`sprig::extend`], [`argo::functions`], rows of their own.
 //! [`fast`] is the other, much simpler template language of Argo CD. [`convert`] goes between [`Value`] and `yaml::Node`.
 //!
 //! Errors carry Go's text to the letter and the place in the template, so that callers can point into the file that holds it.
@@ -21,18 +21,23 @@
 //! Nothing here reads a clock, randomness, files or the environment; functions that would need to say so by name.
 //! Every execution ends: [`Options`] bounds nesting, steps and bytes.
 
+pub mod argo;
 mod ast;
 mod builtin;
 mod call;
+pub mod convert;
+mod encoding;
 mod error;
 mod exec;
 pub mod fast;
 mod fmt;
 mod function;
+mod letters;
 mod lex;
 mod number;
 mod object;
 mod parse;
+pub mod sprig;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests read their tables")]
 mod tests;

@@ -38,6 +38,11 @@ pub trait Object: Any {
         None
     }
 
+    /// What encoding/json writes of it, if not its fields.
+    fn json(&self) -> Option<Value> {
+        None
+    }
+
     /// Equality as `==` and `reflect.DeepEqual` see it.
     fn equals(&self, _other: &dyn Object) -> bool {
         false
