@@ -94,7 +94,13 @@ fn float_node(f: f64, float: FloatType) -> Result<Node, Failure> {
 /// A float as encoding/json writes it.
 pub(super) fn json_float(f: f64, float: FloatType) -> Result<String, Failure> {
     let refused = |f: f64| {
-        let text = if f.is_nan() { "NaN" } else if f > 0.0 { "+Inf" } else { "-Inf" };
+        let text = if f.is_nan() {
+            "NaN"
+        } else if f > 0.0 {
+            "+Inf"
+        } else {
+            "-Inf"
+        };
         Failure::new(format!("json: unsupported value: {text}"))
     };
     if float == FloatType::Float64 {

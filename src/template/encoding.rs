@@ -125,10 +125,8 @@ pub(super) fn sha1(message: &[u8]) -> [u8; 20] {
     let bits = u64::try_from(message.len()).unwrap_or(u64::MAX).wrapping_mul(8);
     padded.extend_from_slice(&bits.to_be_bytes());
     for block in padded.chunks(64) {
-        let mut words: Vec<u32> = block
-            .chunks(4)
-            .map(|chunk| chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)))
-            .collect();
+        let mut words: Vec<u32> =
+            block.chunks(4).map(|chunk| chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte))).collect();
         for index in 16..80 {
             let back = |by: usize| words.get(index - by).copied().unwrap_or(0);
             words.push((back(3) ^ back(8) ^ back(14) ^ back(16)).rotate_left(1));
@@ -141,8 +139,7 @@ pub(super) fn sha1(message: &[u8]) -> [u8; 20] {
                 40..60 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
                 _ => (b ^ c ^ d, 0xca62_c1d6u32),
             };
-            let next =
-                a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
+            let next = a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
             (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
         }
         for (slot, value) in state.iter_mut().zip([a, b, c, d, e]) {

@@ -30,7 +30,8 @@ pub(super) fn to_title(c: char) -> char {
 
 /// `unicode.IsSpace`.
 pub(super) fn is_space(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{85}' | '\u{a0}') || (!c.is_ascii() && c.is_whitespace())
+    matches!(c, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{85}' | '\u{a0}')
+        || (!c.is_ascii() && c.is_whitespace())
 }
 
 fn shift(c: char, by: u32) -> char {

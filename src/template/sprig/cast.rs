@@ -12,7 +12,9 @@ pub(super) fn to_int(value: &Value) -> i64 {
         Value::Int(_, IntType::Duration) => 0,
         Value::Int(n, _) => *n,
         Value::Uint(n, _) => n.cast_signed(),
-        Value::Float(f, _) if *f >= -9_223_372_036_854_775_808.0 && *f < 9_223_372_036_854_775_808.0 => f.trunc() as i64,
+        Value::Float(f, _) if *f >= -9_223_372_036_854_775_808.0 && *f < 9_223_372_036_854_775_808.0 => {
+            f.trunc() as i64
+        }
         Value::Float(..) => i64::MIN,
         Value::String(text) => {
             let text = std::str::from_utf8(text).unwrap_or("");

@@ -7,9 +7,7 @@ use crate::template::value::Value;
 pub(super) const TABLE: &[Entry] = &[
     ("all", "a*", |_, args| Ok(Value::Bool(!args.from(0).iter().any(is_empty)))),
     ("any", "a*", |_, args| Ok(Value::Bool(!args.from(0).iter().all(is_empty)))),
-    ("coalesce", "a*", |_, args| {
-        Ok(args.from(0).iter().find(|value| !is_empty(value)).cloned().unwrap_or_default())
-    }),
+    ("coalesce", "a*", |_, args| Ok(args.from(0).iter().find(|value| !is_empty(value)).cloned().unwrap_or_default())),
     ("default", "aa*", default),
     ("empty", "a", |_, args| Ok(Value::Bool(is_empty(&args.any(0))))),
     ("fail", "s", |_, args| Err(Failure::new(args.text(0)))),

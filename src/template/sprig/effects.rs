@@ -103,12 +103,5 @@ fn uuid(context: &mut Context<'_>, _: Arguments<'_>) -> Outcome {
     let wide = wide & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let digits = format!("{wide:032x}");
     let part = |range: std::ops::Range<usize>| digits.get(range).unwrap_or("");
-    Ok(Value::from(format!(
-        "{}-{}-{}-{}-{}",
-        part(0..8),
-        part(8..12),
-        part(12..16),
-        part(16..20),
-        part(20..32)
-    )))
+    Ok(Value::from(format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))))
 }

@@ -2,9 +2,9 @@
 
 use super::nil_pointer;
 use crate::template::convert::json_float;
-use crate::template::{encoding, fmt};
 use crate::template::function::{Arguments, Context, Entry, Failure, Outcome};
 use crate::template::value::{Bytes, Value};
+use crate::template::{encoding, fmt};
 
 pub(super) const TABLE: &[Entry] = &[
     ("fromJson", "s", |_, args| Ok(parse(args.bytes(0)).unwrap_or_default())),

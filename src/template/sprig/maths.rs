@@ -173,7 +173,13 @@ fn power(exponent: u32) -> Option<i128> {
 fn decimals(first: f64, others: &[Value], operation: fn(Decimal, Decimal) -> Option<Decimal>) -> Outcome {
     let read = |f: f64| {
         if !f.is_finite() {
-            let name = if f.is_nan() { "NaN" } else if f > 0.0 { "+Inf" } else { "-Inf" };
+            let name = if f.is_nan() {
+                "NaN"
+            } else if f > 0.0 {
+                "+Inf"
+            } else {
+                "-Inf"
+            };
             return Err(Failure::new(format!("Cannot create a Decimal from {name}")));
         }
         Decimal::of(f).ok_or_else(too_many_digits)

@@ -88,7 +88,8 @@ fn is_lower(c: char) -> bool {
 
 fn is_number(c: char) -> bool {
     use GeneralCategory::{DecimalNumber, LetterNumber, OtherNumber};
-    c.is_ascii_digit() || (!c.is_ascii() && matches!(get_general_category(c), DecimalNumber | LetterNumber | OtherNumber))
+    c.is_ascii_digit()
+        || (!c.is_ascii() && matches!(get_general_category(c), DecimalNumber | LetterNumber | OtherNumber))
 }
 
 fn is_punctuation(c: char) -> bool {

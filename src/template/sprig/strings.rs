@@ -185,7 +185,8 @@ fn split<'t>(text: &'t [u8], separator: &[u8], limit: Option<usize>) -> Vec<&'t 
 
 /// A map of parts with keys `_0`, `_1`, ….
 fn numbered(parts: Vec<&[u8]>) -> Value {
-    let entries = parts.into_iter().enumerate().map(|(index, part)| (Bytes::from(format!("_{index}")), Value::from(part)));
+    let entries =
+        parts.into_iter().enumerate().map(|(index, part)| (Bytes::from(format!("_{index}")), Value::from(part)));
     Value::Map(crate::template::Map::new(&STRING_MAP, entries.collect()))
 }
 
