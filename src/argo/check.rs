@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::json::key_text;
-use super::schema::{Engine, Shape, Type};
+use super::schema::{Engine, Field, Shape, Type};
 use crate::diag::{Diagnostic, Diagnostics, Severity, did_you_mean};
 use crate::span::Span;
 use crate::yaml::sigs::{Numbers, to_json_value};
@@ -82,6 +82,11 @@ impl Checker {
         for (key, value) in map.iter() {
             let name = key_text(key);
             match ty.field(&name, self.engine) {
+                Some(Field { shape: Shape::Refused(reason), .. }) => {
+                    let span = key.span().or(node.span());
+                    let message = format!("unknown field `{name}` {}", at.inside());
+                    self.found.push(Diagnostic::error("argo/unknown-field", span, message).hint(*reason));
+                }
                 Some(_) if value.is_null() => {}
                 Some(field) => self.value(value, field.shape, &at.field(&name)),
                 None => self.unknown_field(&name, key.span().or(node.span()), map, ty, at),
@@ -97,7 +102,7 @@ impl Checker {
 
     fn value(&mut self, node: &Node, shape: Shape, at: &At<'_>) {
         match shape {
-            Shape::Opaque => {}
+            Shape::Opaque | Shape::Refused(_) => {}
             Shape::Raw => self.raw(node),
             Shape::String | Shape::Time => self.expect(node, is_text, "a string", at),
             Shape::Bool => self.expect(node, |node| node.tag() == Some(Tag::Bool), "true or false", at),
@@ -169,13 +174,17 @@ impl Checker {
     }
 
     fn wrong_type(&mut self, node: &Node, want: &str, at: &At<'_>) {
-        let message = format!("{} must be {want}, not {}", at.subject(), node.what());
+        let what = match (node.tag(), want) {
+            (Some(Tag::Float), "a whole number") => "a fraction",
+            _ => node.what(),
+        };
+        let message = format!("{} must be {want}, not {what}", at.subject());
         let mut found = Diagnostic::error("argo/wrong-type", node.span(), message);
         match node.view() {
             View::Scalar(Tag::Bool | Tag::Int | Tag::Float, text) if want == "a string" => {
                 found = found.hint(format!("write \"{text}\" in quotes"));
             }
-            View::Scalar(Tag::Str, text) if text.contains("{{") => {
+            View::Scalar(Tag::Str, text) if text.contains("{{") && at.to_string().contains("template.") => {
                 found = found.hint("Argo CD's templates reach only strings; `templatePatch` can set other fields");
             }
             View::Scalar(Tag::Str, text)
@@ -225,6 +234,6 @@ fn shape_name(shape: Shape) -> &'static str {
         Shape::StringOr(_) => "a string or a mapping",
         Shape::List(_) => "a list",
         Shape::Struct(_) | Shape::Map(_) | Shape::RawObject | Shape::RawOf(_) => "a mapping",
-        Shape::Raw | Shape::Opaque => "a value",
+        Shape::Raw | Shape::Opaque | Shape::Refused(_) => "a value",
     }
 }

@@ -26,7 +26,7 @@ pub fn normalize(node: &Node, ty: &'static Type, engine: Engine) -> Node {
 fn field_value(field: &Field, written: Option<&Node>, engine: Engine) -> Option<Node> {
     let value = written.and_then(|node| decode(node, field.shape, engine));
     let value = match (value, field.omit, field.shape) {
-        (_, _, Shape::Opaque) => return None,
+        (_, _, Shape::Opaque | Shape::Refused(_)) => return None,
         (Some(value), _, _) if field.pointer => return Some(value),
         (None, Omit::Never, _) if field.pointer => return Some(Node::null()),
         (None, _, _) if field.pointer => return None,
@@ -51,7 +51,7 @@ fn decode(node: &Node, shape: Shape, engine: Engine) -> Option<Node> {
         return None;
     }
     match (shape, node.view()) {
-        (Shape::Opaque, _) => None,
+        (Shape::Opaque | Shape::Refused(_), _) => None,
         (Shape::String | Shape::OneOf(_) | Shape::Time | Shape::IntOrString, View::Scalar(Tag::Str, _)) => {
             Some(node.clone())
         }
@@ -94,7 +94,7 @@ fn zero(shape: Shape) -> Node {
         Shape::Bool => Node::bool(false),
         Shape::Int | Shape::IntOrString => Node::int(0),
         Shape::Struct(_) | Shape::RawObject | Shape::RawOf(_) => Node::map(Map::new()),
-        Shape::Time | Shape::List(_) | Shape::Map(_) | Shape::Raw | Shape::Opaque => Node::null(),
+        Shape::Time | Shape::List(_) | Shape::Map(_) | Shape::Raw | Shape::Opaque | Shape::Refused(_) => Node::null(),
     }
 }
 

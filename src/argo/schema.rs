@@ -69,6 +69,8 @@ pub enum Shape {
     RawOf(&'static Type),
     /// A string, or an object in its place (ours).
     StringOr(&'static Type),
+    /// A field that people expect and that is not there, with the reason.
+    Refused(&'static str),
     /// Not looked into, not printed: status and the like.
     Opaque,
 }

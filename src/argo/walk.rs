@@ -48,7 +48,7 @@ fn value_strings<E>(
     f: &mut impl FnMut(&str, Span) -> Result<Option<String>, E>,
 ) -> Result<Option<Node>, E> {
     match (shape, node.view()) {
-        (Shape::Bool | Shape::Int | Shape::Time | Shape::Opaque, _) => Ok(None),
+        (Shape::Bool | Shape::Int | Shape::Time | Shape::Opaque | Shape::Refused(_), _) => Ok(None),
         (Shape::Struct(ty) | Shape::StringOr(ty), View::Map(_)) => {
             let new = map_strings(node, ty, engine, f)?;
             Ok((new.shared_id() != node.shared_id()).then_some(new))

@@ -160,8 +160,8 @@ pub(super) fn registry(parts: Parts<'_>, found: &mut Diagnostics) -> Vec<Cluster
             clusters.push(implicit(instance));
         }
     }
-    for (at, entry) in parts.configuration.clusters.iter().enumerate() {
-        apply(entry, at, &mut clusters, parts.configuration, found);
+    for entry in &parts.configuration.clusters {
+        apply(entry, &mut clusters, parts.configuration, found);
     }
     refuse_incomplete(&clusters, found);
     refuse_duplicates(&mut clusters, found);
@@ -226,13 +226,7 @@ fn complete(
 }
 
 /// Adds what an entry says to the clusters that it is about.
-fn apply(
-    entry: &ClusterEntry,
-    at: usize,
-    clusters: &mut [Cluster],
-    configuration: &Configuration,
-    found: &mut Diagnostics,
-) {
+fn apply(entry: &ClusterEntry, clusters: &mut [Cluster], configuration: &Configuration, found: &mut Diagnostics) {
     let mut any = false;
     for cluster in clusters.iter_mut() {
         if entry.instance.as_ref().is_some_and(|only| only.value != cluster.instance) {
@@ -278,7 +272,7 @@ fn apply(
         }
         Whom::Name(_) => {}
         Whom::Selector(_) => {
-            let message = format!("entry {} of `clusters` matches no cluster", at + 1);
+            let message = "this selector matches no cluster";
             found.push(Diagnostic::warning("read/cluster", entry.span, message));
         }
     }
@@ -311,7 +305,9 @@ fn refuse_incomplete(clusters: &[Cluster], found: &mut Diagnostics) {
                 (format!("the cluster Secret `{object}` has no {missing}"), "give it under `stringData`".to_owned())
             };
             found.push(Diagnostic::error("read/cluster", cluster.span, message).hint(hint));
-        } else if let Some(problem) = cluster_name_problem(&cluster.name) {
+        } else if let Some(problem) = cluster_name_problem(&cluster.name)
+            && cluster.origin != ClusterOrigin::Fleet
+        {
             let message = format!("the cluster name `{}` {problem}", cluster.name);
             found.push(Diagnostic::error("read/name", cluster.span, message));
         }

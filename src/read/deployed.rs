@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::objects::Kind;
+use super::objects::{Kind, title};
 use crate::k8s::glob::{self, Glob};
 use crate::path::TreePath;
 use crate::yaml::Node;
@@ -13,6 +13,7 @@ use crate::yaml::Node;
 /// What one source deploys.
 #[derive(Clone)]
 struct Deployed {
+    by: String,
     unless: Vec<Glob>,
     recurse: bool,
     include: String,
@@ -47,16 +48,18 @@ impl Deployments {
         {
             git.collect(generators, is_local);
         }
+        let by = title(object);
         let several = spec.get("sources").and_then(Node::as_seq).unwrap_or_default();
         let dry = spec.at(&["sourceHydrator", "drySource"]);
         for source in several.iter().chain(spec.get("source")).chain(dry) {
-            self.add_source(unit, source, &git, is_local);
+            self.add_source(unit, &by, source, &git, is_local);
         }
     }
 
     fn add_source(
         &mut self,
         unit: usize,
+        by: &str,
         source: &Node,
         git: &GitPatterns,
         is_local: &mut impl FnMut(&str, &str) -> bool,
@@ -77,6 +80,7 @@ impl Deployments {
         }
         let option = |field: &str| source.at(&["directory", field]);
         let deployed = Deployed {
+            by: by.to_owned(),
             unless: git.excluded.clone(),
             recurse: option("recurse").and_then(Node::as_bool).unwrap_or_default(),
             include: option("include").and_then(Node::as_str).unwrap_or_default().to_owned(),
@@ -98,16 +102,22 @@ impl Deployments {
         }
     }
 
-    /// The units that deploy a file, or a kustomization by its folder. `kustomizations` are the folders that have one.
-    pub(super) fn of(&self, path: &TreePath, is_folder: bool, kustomizations: &BTreeSet<TreePath>) -> BTreeSet<usize> {
-        let mut units = BTreeSet::new();
+    /// The units that deploy a file, or a kustomization by its folder, with the name of the object that does. `kustomizations` are the
+    /// folders that have one.
+    pub(super) fn of(
+        &self,
+        path: &TreePath,
+        is_folder: bool,
+        kustomizations: &BTreeSet<TreePath>,
+    ) -> BTreeMap<usize, String> {
+        let mut units = BTreeMap::new();
         let mut above = if is_folder { Some(path.clone()) } else { path.parent() };
         while let Some(folder) = above {
             let kustomized = kustomizations.contains(&folder);
             let mut visit = |unit: usize, deployed: &Deployed| {
                 let direct = if is_folder { folder == *path } else { path.parent().as_ref() == Some(&folder) };
                 if kustomized || (deployed.recurse || direct) && deployed.takes(path, &folder) {
-                    units.insert(unit);
+                    units.entry(unit).or_insert_with(|| deployed.by.clone());
                 }
             };
             for (unit, deployed) in self.literal.get(&folder).into_iter().flatten() {

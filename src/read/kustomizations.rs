@@ -18,7 +18,7 @@ pub(super) struct Kustomization {
     pub(super) span: Span,
     /// Candidate files that it reaches, itself or through others.
     pub(super) reaches: BTreeSet<TreePath>,
-    /// Whether another kustomization includes it.
+    /// Whether another kustomization includes it, or should (a component is nothing by itself).
     pub(super) included: bool,
     /// A resource that is not in the tree, itself or through others.
     pub(super) remote: Option<Spanned<String>>,
@@ -43,6 +43,7 @@ struct Links {
     others: Vec<TreePath>,
     remote: Option<Spanned<String>>,
     transforms: bool,
+    component: bool,
     namespace: Option<String>,
 }
 
@@ -76,7 +77,7 @@ pub(super) fn connect(kustomizations: &[Text], candidates: &[TreePath]) -> Graph
             directory: directory.clone(),
             span: own.span,
             reaches: BTreeSet::new(),
-            included: included.contains(directory),
+            included: own.component || included.contains(directory),
             remote: None,
             transparent: true,
             namespace: own.namespace.clone(),
@@ -114,7 +115,8 @@ fn names_one_of(bytes: &[u8], words: &BTreeSet<&str>) -> bool {
 fn read_links(text: &Text, directory: &TreePath) -> Links {
     let span = Span::new(text.file.id, 0, 0);
     let (resources, others) = (Vec::new(), Vec::new());
-    let mut links = Links { span, resources, others, remote: None, transforms: false, namespace: None };
+    let mut links =
+        Links { span, resources, others, remote: None, transforms: false, component: false, namespace: None };
     let parsed = yaml::parse(text.file.id, &text.file.bytes, Dialect::V2, &Limits::default());
     for document in parsed.documents {
         collect(&document.root, directory, &mut links);
@@ -156,6 +158,7 @@ fn collect(root: &Node, directory: &TreePath, links: &mut Links) {
             }
         }
     }
+    links.component |= root.get("kind").and_then(Node::as_str) == Some("Component");
     links.transforms |= TRANSFORMS.iter().any(|field| root.get(field).is_some_and(|value| !value.is_null()))
         || root.get("components").is_some()
         || speaks_of_definitions(root);

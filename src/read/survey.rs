@@ -72,7 +72,9 @@ fn instances(configuration: &Configuration) -> Vec<(&str, Option<&[Spanned<Strin
     let entries = configuration.instances.iter();
     let own = entries.map(|instance| {
         let definitions = instance.definitions.as_deref().or(configuration.definitions.as_deref());
-        (instance.name.as_str(), definitions)
+        // Of several, each lists its own; not to do so has been reported.
+        let several = configuration.instances.len() > 1;
+        (instance.name.as_str(), definitions.or(if several { Some(&[]) } else { None }))
     });
     own.collect()
 }
@@ -179,12 +181,31 @@ impl Look<'_> {
             self.build(directory.path.clone(), directory, *span, false, survey);
         }
 
-        let by_whom = deployers(&roots, read, folders, locality);
+        let mut by_whom = deployers(&roots, read, folders, locality);
+        let mut left_out = BTreeSet::new();
+        for (index, root) in roots.iter().enumerate() {
+            let Root::File(file) = root else { continue };
+            let Some(beside) = left_out_by(&file.path, graph).filter(|_| !self.listed.names(&file.path)) else {
+                continue;
+            };
+            // The Application that deploys the kustomization in whose folder it lies is how that folder comes alive.
+            let starts = roots.iter().zip(&by_whom).any(|(other, by)| {
+                matches!(other, Root::Kustomization(k) if k.directory == *beside) && by.contains_key(&index)
+            });
+            if !starts {
+                left_out.insert(index);
+                self.left_out(file, beside, survey, diagnostics);
+            }
+        }
+        for by in &mut by_whom {
+            by.retain(|index, _| !left_out.contains(index));
+        }
         let deployed = settle(&by_whom);
         let mut live: Vec<&kustomizations::Kustomization> = Vec::new();
         let mut behind: Vec<&kustomizations::Kustomization> = Vec::new();
-        for (index, root) in roots.iter().enumerate() {
-            let deployer = deployed.get(index).copied().flatten().and_then(|at| roots.get(at));
+        for (index, root) in roots.iter().enumerate().filter(|(index, _)| !left_out.contains(index)) {
+            let deployer = deployed.get(index).copied().flatten().and_then(|at| by_whom.get(index)?.get(&at));
+            let deployer = deployer.map(String::as_str);
             match root {
                 Root::File(file) if self.listed.names(&file.path) => self.take_file(file, None, survey, diagnostics),
                 Root::File(file) => self.take_file(file, deployer, survey, diagnostics),
@@ -201,10 +222,28 @@ impl Look<'_> {
         self.take_kustomizations(&live, &behind, read, survey, diagnostics);
     }
 
+    /// A file in the folder of a kustomization that holds definitions, but not this one: switched off, or an example.
+    fn left_out(&self, file: &Declarations, beside: &TreePath, survey: &mut Survey, diagnostics: &mut Diagnostics) {
+        survey.skipped.push(Skipped {
+            path: file.path.clone(),
+            reason: format!("the kustomization {beside} around it does not include it"),
+        });
+        if let Some((_, object)) = file.objects.first() {
+            let message = format!(
+                "`{}` is not taken: the kustomization `{beside}` around it holds definitions and does not include it",
+                file.path
+            );
+            diagnostics.push(
+                Diagnostic::warning("read/left-out", object.span(), message)
+                    .hint("list it under `definitions` in fleet.yaml if it is live"),
+            );
+        }
+    }
+
     fn take_file(
         &self,
         file: &Declarations,
-        deployer: Option<&Root<'_>>,
+        deployer: Option<&str>,
         survey: &mut Survey,
         diagnostics: &mut Diagnostics,
     ) {
@@ -213,7 +252,7 @@ impl Look<'_> {
         if let Some(by) = deployer
             && objects.len() < file.objects.len()
         {
-            survey.skipped.push(Skipped { path: file.path.clone(), reason: format!("deployed by {}", name(by)) });
+            survey.skipped.push(Skipped { path: file.path.clone(), reason: format!("deployed by {by}") });
         } else if deployer.is_none() {
             diagnostics.extend(file.diagnostics.clone());
             if file.objects.is_empty() && file.diagnostics.is_empty() {
@@ -231,7 +270,7 @@ impl Look<'_> {
     fn behind(
         &self,
         found: &kustomizations::Kustomization,
-        by: &Root<'_>,
+        by: &str,
         read: &BTreeMap<TreePath, Declarations>,
         survey: &mut Survey,
     ) {
@@ -241,7 +280,7 @@ impl Look<'_> {
             let directory = FilePath::new(self.tree(), found.directory.clone());
             self.build(found.directory.clone(), &directory, found.span, true, survey);
         }
-        let reason = format!("deployed by {}", name(by));
+        let reason = format!("deployed by {by}");
         survey.skipped.push(Skipped { path: found.directory.clone(), reason });
     }
 
@@ -356,6 +395,18 @@ impl Look<'_> {
     }
 }
 
+/// The nearest kustomization around a file that holds definitions.
+fn left_out_by<'a>(path: &TreePath, graph: &'a Graph) -> Option<&'a TreePath> {
+    let mut above = path.parent();
+    while let Some(folder) = above {
+        if let Some((found, _)) = graph.reaching.get_key_value(&folder) {
+            return Some(found);
+        }
+        above = folder.parent();
+    }
+    None
+}
+
 fn in_namespace(object: &Node, namespace: &str) -> Node {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Node::map_mut) {
@@ -364,23 +415,13 @@ fn in_namespace(object: &Node, namespace: &str) -> Node {
     object
 }
 
-fn name(root: &Root<'_>) -> String {
-    match root {
-        Root::File(file) => {
-            let object = file.objects.iter().find(|(kind, _)| matches!(kind, Kind::Application | Kind::ApplicationSet));
-            object.map_or_else(|| file.path.to_string(), |(_, object)| objects::title(object))
-        }
-        Root::Kustomization(found) => format!("the kustomization {}", found.directory),
-    }
-}
-
 /// For every root the others that deploy it.
 fn deployers(
     roots: &[Root<'_>],
     read: &BTreeMap<TreePath, Declarations>,
     folders: &BTreeSet<TreePath>,
     locality: &mut Locality<'_>,
-) -> Vec<BTreeSet<usize>> {
+) -> Vec<BTreeMap<usize, String>> {
     let mut deployments = Deployments::default();
     for (index, root) in roots.iter().enumerate() {
         let files: Vec<&Declarations> = match root {
@@ -403,33 +444,53 @@ fn deployers(
     by.collect()
 }
 
-/// For every root who deploys it in the end; `None` for those that nobody but themselves or each other deploys. Of a circle without a
-/// beginning the first one counts as the beginning.
-fn settle(by: &[BTreeSet<usize>]) -> Vec<Option<usize>> {
-    let mut settled: Vec<Option<Option<usize>>> = vec![None; by.len()];
-    let start = |first: usize, settled: &mut Vec<Option<Option<usize>>>| {
-        let mut todo = vec![first];
-        while let Some(at) = todo.pop() {
-            for (index, deployers) in by.iter().enumerate() {
-                if deployers.contains(&at)
-                    && let Some(slot) = settled.get_mut(index)
-                    && slot.is_none()
-                {
-                    *slot = Some(Some(at));
-                    todo.push(index);
-                }
-            }
-        }
-    };
-    for pass in [true, false] {
-        for (index, deployers) in by.iter().enumerate() {
-            if (deployers.is_empty() || !pass) && settled.get(index).is_some_and(Option::is_none) {
-                if let Some(slot) = settled.get_mut(index) {
-                    *slot = Some(None);
-                }
-                start(index, &mut settled);
+/// For every root who deploys it in the end; `None` for those that nobody but themselves or each other deploys. Of a circle that nobody
+/// outside deploys the first one counts as the beginning.
+fn settle(by: &[BTreeMap<usize, String>]) -> Vec<Option<usize>> {
+    let mut deploys: Vec<Vec<usize>> = vec![Vec::new(); by.len()];
+    for (index, deployers) in by.iter().enumerate() {
+        for deployer in deployers.keys() {
+            if let Some(list) = deploys.get_mut(*deployer) {
+                list.push(index);
             }
         }
     }
+    let mut settled: Vec<Option<Option<usize>>> = vec![None; by.len()];
+    for index in 0..by.len() {
+        if by.get(index).is_some_and(BTreeMap::is_empty) {
+            begin(index, &deploys, &mut settled);
+        }
+    }
+    for index in 0..by.len() {
+        if settled.get(index).is_some_and(Option::is_some) {
+            continue;
+        }
+        let before = closure(index, |at| by.get(at).into_iter().flat_map(BTreeMap::keys).copied().collect());
+        let after = closure(index, |at| deploys.get(at).cloned().unwrap_or_default());
+        if before.is_subset(&after) {
+            begin(index, &deploys, &mut settled);
+        }
+    }
     settled.into_iter().map(Option::flatten).collect()
+}
+
+/// Makes one a beginning and settles everything that it deploys, itself or through others.
+fn begin(first: usize, deploys: &[Vec<usize>], settled: &mut [Option<Option<usize>>]) {
+    let mut todo = vec![(first, None)];
+    while let Some((at, deployer)) = todo.pop() {
+        let Some(slot) = settled.get_mut(at).filter(|slot| slot.is_none()) else { continue };
+        *slot = Some(deployer);
+        todo.extend(deploys.get(at).into_iter().flatten().map(|next| (*next, Some(at))));
+    }
+}
+
+fn closure(from: usize, next: impl Fn(usize) -> Vec<usize>) -> BTreeSet<usize> {
+    let mut seen = BTreeSet::new();
+    let mut todo = vec![from];
+    while let Some(at) = todo.pop() {
+        if seen.insert(at) {
+            todo.extend(next(at));
+        }
+    }
+    seen
 }

@@ -3,4 +3,5 @@
 mod dependencies;
 #[cfg(feature = "host")]
 mod git;
+mod read;
 mod tidy;

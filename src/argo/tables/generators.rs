@@ -6,8 +6,10 @@
 
 use super::application_set::APPLICATION_SET_TEMPLATE;
 use super::metadata::LABEL_SELECTOR;
-use crate::argo::schema::Shape::{Bool, Int, List, Map, Raw, RawOf, String, Struct};
+use crate::argo::schema::Shape::{Bool, Int, List, Map, Raw, RawOf, Refused, String, Struct};
 use crate::argo::schema::{Type, opt, req};
+
+const NESTING: &str = "a matrix or merge can be nested in another, but not deeper";
 
 /// `ApplicationSetGenerator`.
 pub static APPLICATION_SET_GENERATOR: Type = Type::closed(
@@ -376,6 +378,8 @@ pub static APPLICATION_SET_TERMINAL_GENERATOR: Type = Type::closed(
         opt("scmProvider", Struct(&SCM_PROVIDER_GENERATOR)).ptr(),
         opt("clusterDecisionResource", Struct(&DUCK_TYPE_GENERATOR)).ptr(),
         opt("pullRequest", Struct(&PULL_REQUEST_GENERATOR)).ptr(),
+        opt("matrix", Refused(NESTING)),
+        opt("merge", Refused(NESTING)),
         opt("plugin", Struct(&PLUGIN_GENERATOR)).ptr(),
         opt("selector", Struct(&LABEL_SELECTOR)).ptr(),
     ],

@@ -55,5 +55,6 @@ fn shape(shape_: Shape) -> Value {
         Shape::Map(item) => json!({"type": "object", "additionalProperties": shape(*item)}),
         Shape::RawObject => json!({"type": "object"}),
         Shape::Raw | Shape::Opaque => json!(true),
+        Shape::Refused(_) => json!(false),
     }
 }

@@ -186,6 +186,7 @@ fn lower(document: &Node, value: &mut Configuration, found: &mut Diagnostics) {
         if let Some(first) = names.insert(name.clone(), node.span()) {
             let message = format!("two instances are called `{name}`");
             found.push(Diagnostic::error("read/duplicate", node.span(), message).label(first, "the first one"));
+            continue;
         }
         let in_cluster = node.get("inCluster").and_then(text);
         if let Some(name) = &in_cluster {
