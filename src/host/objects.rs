@@ -26,6 +26,14 @@ impl Objects {
         let mut names = Vec::new();
         for entry in tree.iter() {
             let entry = entry.map_err(|error| error.to_string())?;
+            let name = entry.filename();
+            // git itself never writes such a name, and refuses to check it out.
+            if name.is_empty() || name == "." || name == ".." || name.contains(&b'/') || name.contains(&0) {
+                return Err(format!("a tree of the repository has the forbidden name `{name}`"));
+            }
+            if name == ".git" {
+                continue;
+            }
             let kind = match entry.mode().kind() {
                 GitKind::Tree => RawKind::Directory,
                 GitKind::Blob | GitKind::BlobExecutable => RawKind::File,
@@ -33,9 +41,9 @@ impl Objects {
                 GitKind::Commit => RawKind::Other,
             };
             // A name that is not UTF-8 is shown, but cannot be opened by it.
-            let utf8 = std::str::from_utf8(entry.filename()).is_ok();
+            let utf8 = std::str::from_utf8(name).is_ok();
             let kind = if utf8 { kind } else { RawKind::Other };
-            names.push(RawEntry { name: entry.filename().to_string(), kind, object: Some(entry.object_id()) });
+            names.push(RawEntry { name: name.to_string(), kind, object: Some(entry.object_id()) });
         }
         Ok(names)
     }

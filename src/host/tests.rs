@@ -76,3 +76,15 @@ fn large_files_are_refused_unread() {
     let world = FileWorld::open(folder.path()).unwrap();
     assert!(refusal(&world, "big.yaml").starts_with("`big.yaml` is too large: 209715200 bytes"));
 }
+
+#[test]
+fn results_are_in_the_order_of_the_jobs() {
+    let items: Vec<u64> = (0..500).collect();
+    for threads in [1, 8] {
+        let pool = super::Pool::new(Some(threads)).unwrap();
+        assert_eq!(pool.threads(), threads);
+        let work = |n: &u64| (0..(n * 7919) % 1000).fold(*n, |sum, step| sum.wrapping_mul(31).wrapping_add(step));
+        let want: Vec<u64> = items.iter().map(work).collect();
+        assert_eq!(pool.map(&items, &work), want);
+    }
+}

@@ -327,6 +327,19 @@ fn links_and_submodules_of_a_commit() {
 }
 
 #[test]
+fn forbidden_names_in_a_tree_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (repo, _) = Repo::with_main(folder.path(), "main\n");
+    for (index, name) in ["..", "."].into_iter().enumerate() {
+        repo.set(&format!("refs/tags/t{index}"), repo.commit(&[(name, File("x"))]));
+        let world = open(folder.path());
+        let tree = here(&world, URL, &format!("t{index}"));
+        let found = world.list(&FilePath::new(tree.id, TreePath::root())).unwrap_err();
+        assert!(found.iter().next().unwrap().message.contains(&format!("forbidden name `{name}`")), "{found:?}");
+    }
+}
+
+#[test]
 fn a_fleet_in_a_folder_of_the_checkout_sees_all_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let (repo, _) = Repo::with_main(folder.path(), "main\n");

@@ -2,6 +2,8 @@
 
 mod dependencies;
 #[cfg(feature = "host")]
+mod directory;
+#[cfg(feature = "host")]
 mod git;
 mod read;
 mod tidy;
