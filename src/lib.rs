@@ -23,6 +23,7 @@ pub mod yaml;
 
 pub mod argo;
 pub mod bundle;
+pub mod compile;
 pub mod expand;
 pub mod lock;
 pub mod read;

@@ -3,11 +3,19 @@
 use std::process::ExitCode;
 
 mod args;
+mod expand;
+mod explain;
 mod report;
+mod session;
 
 pub(crate) use args::Cli;
+use args::Command;
 
 /// Runs a command and says how it went.
-pub(crate) fn run(_cli: Cli) -> ExitCode {
-    ExitCode::SUCCESS
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Expand(args) => expand::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        _ => ExitCode::from(2),
+    }
 }

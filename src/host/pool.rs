@@ -2,7 +2,12 @@
 //!
 //! Jobs are handed out one by one, since some cost a thousand times as much as others. No job starts threads of its own.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
+
+use crate::compile::{RenderResult, Runner};
+use crate::resolve::Job;
 
 /// Threads of a run.
 #[derive(Debug)]
@@ -28,8 +33,19 @@ impl Pool {
         self.threads.current_num_threads()
     }
 
+    /// Calls a function once for every number below `count`, in any order; returns when all are done.
+    pub fn spread(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        self.threads.install(|| (0..count).into_par_iter().for_each(work));
+    }
+
     /// What a function makes of every item, in their order.
     pub fn map<T: Sync, R: Send>(&self, items: &[T], function: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
         self.threads.install(|| items.par_iter().with_max_len(1).map(function).collect())
+    }
+}
+
+impl Runner for Pool {
+    fn run(&self, jobs: &[Arc<Job>], render: &(dyn Fn(&Job) -> RenderResult + Sync)) -> Vec<RenderResult> {
+        self.map(jobs, &|job| render(job))
     }
 }

@@ -22,6 +22,14 @@ pub struct Job {
     pub environment: BTreeMap<String, String>,
 }
 
+impl Job {
+    /// The build of a kustomization among a fleet's definitions, without any options.
+    pub fn definitions(directory: FilePath) -> Self {
+        let renderer = Renderer::Kustomize { edits: None, build_options: String::new() };
+        Job { renderer, directory, environment: BTreeMap::new() }
+    }
+}
+
 /// What renders a source, with its options as written (merged with `.argocd-source` files).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Renderer {

@@ -1,0 +1,85 @@
+//! `fleetc expand`: the Applications that the fleet stands for, one YAML document each, sorted by name.
+
+use std::process::ExitCode;
+
+use fleetc::application::AppKey;
+use fleetc::argo::manifest_for;
+use fleetc::compile::Compiled;
+use fleetc::diag::{Cause, Diagnostic, Diagnostics, Severity};
+use fleetc::yaml::{Node, emit, json};
+
+use super::args::Expand;
+use super::report;
+use super::session::{Session, print_out};
+
+/// Runs the command. Sources need not exist: what cannot be rendered is not looked into for further Applications, and that is said.
+pub(crate) fn run(args: &Expand) -> ExitCode {
+    let session = match Session::open(&args.fleet, None) {
+        Ok(session) => session,
+        Err(code) => return code,
+    };
+    let compiled = session.compile();
+    let mut diagnostics = compiled.diagnostics;
+    let compiled = compiled.value;
+    let mut unseen: Diagnostics = Diagnostics::new();
+    for unit in &compiled.units {
+        unseen.extend(fleetc::compile::failures(unit, &compiled.renders));
+    }
+    unseen.settle(session.world.sources());
+    let count = unseen.iter().filter(|d| d.is_error()).count();
+    if count > 0 {
+        let what = if count == 1 { "1 source".to_owned() } else { format!("{count} sources") };
+        diagnostics.push(
+            Diagnostic::note(
+                "expand/unseen",
+                fleetc::span::Span::NONE,
+                format!("{what} could not be rendered; Applications that they may declare are not listed"),
+            )
+            .hint("`fleetc build` says why"),
+        );
+    }
+    // A missing tree of a generator is an error of its set; a missing source of an application is none here.
+    diagnostics
+        .0
+        .retain(|d| !(d.severity == Severity::Error && d.cause == Cause::Source && d.code.starts_with("resolve/")));
+
+    let sorted = manifests(&compiled);
+    session.print_findings(&mut diagnostics);
+    if session.is_json() {
+        let list: Vec<serde_json::Value> =
+            sorted.iter().filter_map(|manifest| serde_json::from_str(&json::to_json(manifest).ok()?).ok()).collect();
+        session.print_json(&diagnostics, serde_json::json!({ "applications": list }));
+    } else {
+        let mut out = String::new();
+        for (at, manifest) in sorted.iter().enumerate() {
+            if at > 0 {
+                out.push_str("---\n");
+            }
+            emit::to_yaml_into(manifest, &mut out);
+        }
+        print_out(&out);
+    }
+    ExitCode::from(report::exit_code(&diagnostics, false))
+}
+
+/// What an Argo CD would accept, sorted by name: one Application each, and of one with `destination.servers` one per cluster, with the
+/// cluster's name behind its own.
+fn manifests(compiled: &Compiled) -> Vec<Node> {
+    let mut named: Vec<(String, &AppKey, Node)> = Vec::with_capacity(compiled.units.len());
+    for unit in &compiled.units {
+        let application = &unit.unit.application;
+        let mut manifest = manifest_for(application, unit.unit.destination);
+        let mut name = application.key.name.clone();
+        if application.destinations.len() > 1 {
+            let cluster = compiled.fleet.clusters.get(unit.cluster).map_or("", |cluster| cluster.name.as_str());
+            let valid = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+            name = format!("{name}-{}", cluster.chars().map(valid).collect::<String>().trim_matches('-'));
+            if let Some(metadata) = manifest.get_mut("metadata").and_then(Node::map_mut) {
+                metadata.insert("name", Node::str(name.as_str()));
+            }
+        }
+        named.push((name, &application.key, manifest));
+    }
+    named.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    named.into_iter().map(|(_, _, manifest)| manifest).collect()
+}

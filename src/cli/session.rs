@@ -1,0 +1,190 @@
+//! What all commands over a fleet share: opening the world, compiling with progress, printing the findings, the exit code.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use fleetc::compile::{Compiled, Input, compile};
+use fleetc::diag::{Diagnostic, Diagnostics, Warned};
+use fleetc::host::{HostOptions, HostWorld, Pool};
+use fleetc::path::TreePath;
+use fleetc::read::{self, EngineChoice, Engines, ReadOptions};
+use fleetc::render::Tools;
+use fleetc::span::SourceMap;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::{Color, FleetArgs, FleetOptions, Format};
+use super::report;
+
+/// An opened fleet.
+pub(crate) struct Session {
+    pub(crate) world: HostWorld,
+    pub(crate) pool: Pool,
+    pub(crate) output: PathBuf,
+    input: Input,
+    tools: Tools,
+    options: FleetOptions,
+}
+
+impl Session {
+    /// Opens the fleet that the arguments name; `output` is the folder of the bundles.
+    ///
+    /// # Errors
+    /// The exit code, after the reason was printed: no such folder, a bad `--engine`, no threads.
+    pub(crate) fn open(args: &FleetArgs, output: Option<&Path>) -> Result<Session, ExitCode> {
+        let options = args.options.clone();
+        let usage = |message: String| {
+            usage_error(&options, &message);
+            ExitCode::from(2)
+        };
+        let engines = engines(&options.engines).map_err(usage)?;
+        let pool = Pool::new(options.threads).map_err(|error| usage(format!("cannot start threads: {error}")))?;
+        let refused = |errors: Diagnostics| {
+            let empty = SourceMap::default();
+            if options.format == Format::Json {
+                print_json(&serde_json::json!({ "diagnostics": report::json(&errors, &empty) }));
+            } else {
+                print_findings(&errors, &empty, options.color);
+            }
+            ExitCode::from(2)
+        };
+        let mut host = HostOptions { branch: options.branch.clone(), ..HostOptions::default() };
+        host.repositories = options.repos.iter().map(|(url, path)| (url.clone(), PathBuf::from(path))).collect();
+        let mut world = HostWorld::open(&args.dir, &host).map_err(refused)?;
+        // fleet.yaml may map further repositories; what the command line says wins.
+        let declared = read::configuration(&world, world.fleet()).value.repositories;
+        if !declared.is_empty() {
+            for repository in declared {
+                if !host.repositories.iter().any(|(url, _)| *url == repository.url) {
+                    host.repositories.push((repository.url, world.folder().join(repository.path)));
+                }
+            }
+            world = HostWorld::open(&args.dir, &host).map_err(refused)?;
+        }
+        let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
+        let read = ReadOptions { engines, strict: options.strict, output: world_path(&world, &output) };
+        let input = Input { root: world.fleet().clone(), read };
+        Ok(Session { world, pool, output, input, tools: Tools::default(), options })
+    }
+
+    /// Compiles the fleet up to its renders.
+    pub(crate) fn compile(&self) -> Warned<Compiled> {
+        let progress = self.progress("compiling");
+        let compiled = compile(&self.input, &self.world, &self.pool, &self.tools);
+        progress.finish_and_clear();
+        compiled
+    }
+
+    /// A spinner on a terminal; nothing elsewhere.
+    pub(crate) fn progress(&self, what: &'static str) -> ProgressBar {
+        if self.options.quiet || self.is_json() || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new_spinner().with_message(what);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+
+    /// Whether results are printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.options.format == Format::Json
+    }
+
+    /// Whether `--strict` was given.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.options.strict
+    }
+
+    /// Settles the order of the findings and prints them for people on standard error.
+    pub(crate) fn print_findings(&self, diagnostics: &mut Diagnostics) {
+        diagnostics.settle(self.world.sources());
+        if !self.is_json() {
+            print_findings(diagnostics, self.world.sources(), self.options.color);
+        }
+    }
+
+    /// Prints one JSON document: what the command has to say, and the findings.
+    pub(crate) fn print_json(&self, diagnostics: &Diagnostics, mut result: serde_json::Value) {
+        if let Some(fields) = result.as_object_mut() {
+            fields.insert("diagnostics".to_owned(), report::json(diagnostics, self.world.sources()));
+        }
+        print_json(&result);
+    }
+
+    /// A line for people on standard error, unless `--quiet`.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.options.quiet && !self.is_json() {
+            eprint_line(line);
+        }
+    }
+}
+
+/// The path of a folder in the fleet's own tree, where it lies there.
+fn world_path(world: &HostWorld, folder: &Path) -> Option<TreePath> {
+    let absolute = std::path::absolute(folder).ok()?;
+    // The tree may begin above the fleet; the fleet's own path in it says how far.
+    let depth = world.fleet().path.segments().count();
+    let root = world.folder().ancestors().nth(depth)?;
+    let below = absolute.strip_prefix(root).ok()?.to_str()?;
+    TreePath::new(below).ok()
+}
+
+/// Prints findings for people on standard error, with a count at the end.
+pub(crate) fn print_findings(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) {
+    let colored = match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
+    let mut text = report::human(diagnostics, sources, colored);
+    if let Some(count) = report::count(diagnostics) {
+        text.push_str(&count);
+        text.push('\n');
+    }
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A line on standard error.
+pub(crate) fn eprint_line(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Text on standard output; a closed pipe is not an error.
+pub(crate) fn print_out(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// A JSON document on standard output.
+pub(crate) fn print_json(value: &serde_json::Value) {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    print_out(&text);
+}
+
+fn usage_error(options: &FleetOptions, message: &str) {
+    if options.format == Format::Json {
+        let one = Diagnostic::error("cli/usage", fleetc::span::Span::NONE, message);
+        let list = report::json(&one.into(), &SourceMap::default());
+        print_json(&serde_json::json!({ "diagnostics": list }));
+    } else {
+        eprint_line(&format!("error: {message}"));
+    }
+}
+
+/// The engines of `--engine`.
+fn engines(pairs: &[(String, String)]) -> Result<EngineChoice, String> {
+    let mut choice = EngineChoice::default();
+    for (name, version) in pairs {
+        let parsed = Some(Engines::parse(name, version)?);
+        match name.as_str() {
+            "argocd" => choice.argocd = parsed,
+            "kustomize" => choice.kustomize = parsed,
+            _ => choice.helm = parsed,
+        }
+    }
+    Ok(choice)
+}

@@ -1,0 +1,267 @@
+//! The pipeline in one place: read → expand → resolve → render → (feed back) → bundle → lock.
+//!
+//! App-of-apps: objects that a render yields and that are Applications, ApplicationSets or AppProjects are declarations of the fleet
+//! like those in files. They go through expand again until a round brings nothing new. An application that renders its own, equal
+//! definition (an Argo CD that manages itself) brings nothing new; one that is reached again through others is a cycle, and an error.
+//!
+//! This module composes and decides what an error may do; it knows no file format and does no I/O. How jobs are run (threads, cache)
+//! is the [`Runner`]'s business; what is not here is returned as wants, and the driver may call again when it has them.
+
+mod assemble;
+mod feedback;
+mod recorder;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::diag::{Cause, Diagnostic, Diagnostics, Warned};
+use crate::digest::Digest;
+use crate::expand;
+use crate::path::{FilePath, TreePath};
+use crate::read::{self, Fleet, ReadOptions};
+use crate::render::{self, Rendered, Stop, Tools};
+use crate::resolve::{self, Job, ResolvedUnit};
+use crate::source::SourceRequest;
+use crate::world::World;
+
+pub use assemble::{Assembled, assemble, parts};
+use recorder::Recorder;
+
+/// What a render of one job came to.
+pub type RenderResult = Result<Arc<Rendered>, Stop>;
+
+/// How jobs are run: one after the other, on threads, from a cache. Results are in the order of the jobs.
+pub trait Runner {
+    /// Runs every job once.
+    fn run(&self, jobs: &[Arc<Job>], render: &(dyn Fn(&Job) -> RenderResult + Sync)) -> Vec<RenderResult>;
+}
+
+/// One job after the other, on the caller's thread.
+pub struct InOrder;
+
+impl Runner for InOrder {
+    fn run(&self, jobs: &[Arc<Job>], render: &(dyn Fn(&Job) -> RenderResult + Sync)) -> Vec<RenderResult> {
+        jobs.iter().map(|job| render(job)).collect()
+    }
+}
+
+/// What a compile starts from.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The fleet's folder in its tree.
+    pub root: FilePath,
+    /// How files are read.
+    pub read: ReadOptions,
+}
+
+/// A fleet whose applications are known, resolved and rendered: everything before bundles.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The declarations that were read, and those that renders yielded.
+    pub fleet: Fleet,
+    /// Every application on every cluster, in canonical order.
+    pub units: Vec<ResolvedUnit>,
+    /// What the jobs of `units` came to.
+    pub renders: Renders,
+    /// ApplicationSets whose applications are unknown, as instance, namespace, name.
+    pub failed_sets: Vec<(String, String, String)>,
+    /// Sources that are not here.
+    pub wants: BTreeSet<SourceRequest>,
+    /// The files of the fleet's own tree that went in: definitions, and what expanding and rendering read.
+    pub inputs: BTreeMap<TreePath, Digest>,
+    /// The sources that were looked up and are here, fixed at a commit.
+    pub pins: BTreeMap<SourceRequest, String>,
+    /// Whether an error leaves open which application is where: then nothing may be written. Failed sets are not counted in.
+    pub unknown_applications: bool,
+}
+
+/// Results of renders by job.
+#[derive(Debug, Default)]
+pub struct Renders {
+    results: FxHashMap<Arc<Job>, RenderResult>,
+}
+
+impl Renders {
+    /// What a job came to; `None` for a job that is not of this compile.
+    pub fn get(&self, job: &Job) -> Option<&RenderResult> {
+        self.results.get(job)
+    }
+
+    /// How many different jobs were run.
+    pub fn len(&self) -> usize {
+        self.results.len()
+    }
+
+    /// Whether none was run.
+    pub fn is_empty(&self) -> bool {
+        self.results.is_empty()
+    }
+}
+
+/// How many rounds of applications that yield applications are followed.
+const MAX_ROUNDS: usize = 32;
+
+/// Compiles a fleet up to its renders. Never fails: what is wrong is in the diagnostics, what is missing in `wants`.
+pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &Tools) -> Warned<Compiled> {
+    let Warned { value: survey, mut diagnostics } = read::survey(world, &input.root, &input.read);
+    let mut wants = BTreeSet::new();
+    // The survey looks into every candidate; what it took is read again through the recorder, so that only that counts as input.
+    let recorder = Recorder::new(world, input.root.tree);
+    let world: &dyn World = &recorder;
+
+    let mut built = Vec::new();
+    for definition in survey.kustomizations.clone() {
+        let job = Job::definitions(definition.directory.clone());
+        match render::render(&job, world, tools) {
+            Ok(rendered) => {
+                diagnostics.extend(rendered.warnings);
+                built.push((definition, rendered.resources.into_iter().map(|resource| resource.body).collect()));
+            }
+            Err(Stop::Wants(missing)) => {
+                for source in &missing {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            "read/source",
+                            definition.span,
+                            format!("{source} is not here, so the definitions cannot be built"),
+                        )
+                        .cause(Cause::Source)
+                        .hint("map it with `--repo URL=PATH` or `repositories:` in fleet.yaml"),
+                    );
+                }
+                wants.extend(missing);
+            }
+            Err(Stop::Failed(errors)) => {
+                let place = definition.span;
+                diagnostics
+                    .extend(errors.into_iter().map(|error| error.trace(place, "while building these definitions")));
+            }
+        }
+    }
+    let fleet = read::fleet(survey, built);
+    diagnostics.extend(fleet.diagnostics);
+    let mut fleet = fleet.value;
+    let mut unknown_applications = diagnostics.has_errors();
+
+    let mut state = feedback::State::new(&fleet);
+    let mut resolved_units: Vec<ResolvedUnit> = Vec::new();
+    let mut renders = Renders::default();
+    let mut failed_sets = Vec::new();
+    for round in 0.. {
+        let plain = expand::expand(&fleet, &state.new_applications, &[], world);
+        unknown_applications |= plain.diagnostics.has_errors();
+        diagnostics.extend(plain.diagnostics);
+        let generated = expand::expand(&fleet, &[], &state.new_sets, world);
+        diagnostics.extend(generated.diagnostics);
+        wants.extend(generated.value.wants);
+        failed_sets.extend(generated.value.failed);
+        let mut units = plain.value.units;
+        state.name_parents(&mut units);
+        units.extend(generated.value.units);
+        let fresh = state.admit(units, &mut diagnostics, &mut unknown_applications);
+
+        let resolved = resolve::resolve(fresh, &fleet, world);
+        unknown_applications |= resolved.value.diagnostics.has_errors();
+        diagnostics.extend(resolved.diagnostics);
+        diagnostics.extend(resolved.value.diagnostics);
+        wants.extend(resolved.value.wants);
+
+        run_new_jobs(&resolved.value.units, world, runner, tools, &mut renders, &mut wants);
+        let declared = state.collect(&resolved.value.units, &renders, &mut fleet, &input.read);
+        resolved_units.extend(resolved.value.units);
+        unknown_applications |= declared.has_errors();
+        diagnostics.extend(declared);
+        if state.is_settled() {
+            break;
+        }
+        if round + 1 == MAX_ROUNDS {
+            diagnostics.push(state.too_deep());
+            unknown_applications = true;
+            break;
+        }
+    }
+    let mut units = resolved_units;
+    units.sort_by(|a, b| {
+        (&a.unit.application.key, a.unit.destination).cmp(&(&b.unit.application.key, b.unit.destination))
+    });
+    failed_sets.sort();
+    failed_sets.dedup();
+    read_definitions(&fleet, input, world);
+    let (inputs, pins) = recorder.finish();
+    Warned {
+        value: Compiled { fleet, units, renders, failed_sets, wants, inputs, pins, unknown_applications },
+        diagnostics,
+    }
+}
+
+/// Makes the definitions count as inputs.
+fn read_definitions(fleet: &Fleet, input: &Input, world: &dyn World) {
+    let settings = input.root.path.join("fleet.yaml").ok();
+    for path in fleet.taken.iter().map(|taken| taken.path.clone()).chain(settings) {
+        // What cannot be read was reported when it was read for its content.
+        let _ = world.read(&FilePath::new(input.root.tree, path));
+    }
+}
+
+/// Runs the jobs that no earlier round has run, each once.
+fn run_new_jobs(
+    units: &[ResolvedUnit],
+    world: &dyn World,
+    runner: &dyn Runner,
+    tools: &Tools,
+    renders: &mut Renders,
+    wants: &mut BTreeSet<SourceRequest>,
+) {
+    let mut jobs: Vec<Arc<Job>> = Vec::new();
+    let mut seen = rustc_hash::FxHashSet::default();
+    for unit in units {
+        for source in unit.sources.iter().flatten() {
+            if let Some(job) = &source.job
+                && renders.get(job).is_none()
+                && seen.insert(Arc::clone(job))
+            {
+                jobs.push(Arc::clone(job));
+            }
+        }
+    }
+    let results = runner.run(&jobs, &|job| render::render(job, world, tools).map(Arc::new));
+    for (job, result) in jobs.into_iter().zip(results) {
+        if let Err(Stop::Wants(missing)) = &result {
+            wants.extend(missing.iter().cloned());
+        }
+        renders.results.insert(job, result);
+    }
+}
+
+/// Whether the Applications, ApplicationSets and AppProjects that a unit renders are declarations of this fleet: its cluster is one that
+/// an Argo CD of the fleet runs in. Elsewhere they are objects like any other.
+pub fn feeds_back(unit: &ResolvedUnit, fleet: &Fleet) -> bool {
+    feedback::instance_of(unit, fleet).is_some()
+}
+
+/// The diagnostics of one unit's renders that failed, each with the application as outermost step.
+pub fn failures(unit: &ResolvedUnit, renders: &Renders) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    let sources = match &unit.sources {
+        Ok(sources) => sources,
+        Err(errors) => return errors.clone(),
+    };
+    for source in sources {
+        match source.job.as_ref().and_then(|job| renders.get(job)) {
+            Some(Err(Stop::Failed(errors))) => found.extend(errors.iter().cloned()),
+            Some(Err(Stop::Wants(missing))) => {
+                for want in missing {
+                    found.push(
+                        Diagnostic::error("render/source", source.span, format!("{want} is not here"))
+                            .cause(Cause::Source)
+                            .hint("map it with `--repo URL=PATH` or `repositories:` in fleet.yaml"),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,112 @@
+//! The second half of the pipeline: bundle → lock → what differs from what lies there. Failures of single applications end here: they are
+//! reported once, with everybody whom they hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Compiled, failures, feeds_back};
+use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
+use crate::diag::{Diagnostic, Diagnostics, Warned};
+use crate::lock::{BundlesLock, EngineVersions, FleetLock, Pin, inputs_digest};
+use crate::read::Engines;
+use crate::span::{FileId, Span};
+
+/// Bundles and locks of a fleet, and how they compare with what lies in the output folder.
+#[derive(Debug, Default)]
+pub struct Assembled {
+    /// The bundles.
+    pub bundled: Bundled,
+    /// Everything that is to be written, in order.
+    pub output: Output,
+    /// What differs from what lies there.
+    pub changes: Changes,
+}
+
+/// Every unit with what its sources rendered, or why it is held; and the failures, each once.
+pub fn parts(compiled: &Compiled) -> Warned<Vec<Part<'_>>> {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut holds: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut places: rustc_hash::FxHashMap<Diagnostic, usize> = rustc_hash::FxHashMap::default();
+    let mut parts = Vec::with_capacity(compiled.units.len());
+    for unit in &compiled.units {
+        let errors = failures(unit, &compiled.renders);
+        let why = errors.iter().find(|d| d.is_error()).map(|d| d.message.clone());
+        for error in errors {
+            let at = *places.entry(error).or_insert_with_key(|error| {
+                found.push(error.clone());
+                found.len() - 1
+            });
+            holds.entry(at).or_default().push(unit.unit.application.key.to_string());
+        }
+        let renders = match (why, &unit.sources) {
+            (Some(why), _) => Err(why),
+            (None, Err(_)) => Err("its sources cannot be had".to_owned()),
+            (None, Ok(sources)) => {
+                let jobs = sources.iter().filter_map(|source| source.job.as_ref());
+                Ok(jobs.filter_map(|job| compiled.renders.get(job)?.as_ref().ok().map(Arc::clone)).collect())
+            }
+        };
+        parts.push(Part { unit, renders, feeds_back: feeds_back(unit, &compiled.fleet) });
+    }
+    let mut diagnostics: Diagnostics = Diagnostics::new();
+    for (at, error) in found.into_iter().enumerate() {
+        diagnostics.push(error.trace(Span::NONE, held(holds.get(&at).map_or(&[], Vec::as_slice))));
+    }
+    let mut seen = rustc_hash::FxHashSet::default();
+    for source in compiled.units.iter().flat_map(|unit| unit.sources.iter().flatten()) {
+        if let Some(job) = &source.job
+            && seen.insert(job)
+            && let Some(Ok(rendered)) = compiled.renders.get(job)
+        {
+            diagnostics.extend(rendered.warnings.iter().cloned());
+        }
+    }
+    Warned { value: parts, diagnostics }
+}
+
+/// `held: a, b, c and 97 more`.
+fn held(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0..=3 => format!("this holds {}", shown.join(", ")),
+        more => format!("this holds {} and {} more applications", shown.join(", "), more - 3),
+    }
+}
+
+/// Bundles, locks and changes. With [`Bundled::refused`] or errors about the locks nothing may be written.
+pub fn assemble(
+    compiled: &Compiled,
+    parts: &[Part<'_>],
+    previous: &Previous,
+    keep_going: bool,
+    spread: Spread<'_>,
+) -> Warned<Assembled> {
+    let mut diagnostics = Diagnostics::new();
+    if let Some(text) = &previous.fleet_lock {
+        // Conflict markers are no error, and pins are not followed yet: sources at a commit are read from the local object store.
+        diagnostics.take(FleetLock::parse(FileId::NONE, text));
+    }
+    let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
+    let input = bundle::Input { fleet: &compiled.fleet, parts, previous, failed_sets };
+    let bundled = bundle::bundle(&input, spread);
+    diagnostics.extend(bundled.diagnostics);
+    let bundled = bundled.value;
+    let engines = engine_versions(&compiled.fleet.engines);
+    let mut fleet_lock = FleetLock { engines: engines.clone(), ..FleetLock::default() };
+    for (request, commit) in &compiled.pins {
+        fleet_lock.add(request, Pin { resolved: commit.clone(), digest: None });
+    }
+    let files = inputs_digest(compiled.inputs.iter().map(|(path, digest)| (path, *digest)));
+    let clusters = bundled.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
+    let bundles_lock = BundlesLock::new(engines, &fleet_lock.to_text(), files, clusters);
+    let output = bundle::output(&bundled.bundles, &fleet_lock, &bundles_lock);
+    let changes = bundle::changes(&bundled.bundles, &output, previous);
+    diagnostics.extend(changes.diagnostics);
+    Warned { value: Assembled { bundled, output, changes: changes.value }, diagnostics }
+}
+
+fn engine_versions(engines: &Engines) -> EngineVersions {
+    let version = |(major, minor): (u32, u32)| format!("{major}.{minor}");
+    let pairs = [("argocd", engines.argocd), ("helm", engines.helm), ("kustomize", engines.kustomize)];
+    pairs.into_iter().map(|(name, engine)| (name.to_owned(), version(engine))).collect()
+}
