@@ -78,12 +78,16 @@ impl Checkout {
     }
 
     fn open(folder: &Path) -> Result<Self, String> {
-        let failed =
-            |error: gix::Error| format!("the git repository at `{}` cannot be opened: {error}", folder.display());
+        let refused =
+            |reason: String| format!("the git repository at `{}` cannot be opened: {reason}", folder.display());
+        let failed = |error: gix::Error| refused(causes(&error));
         // Trusted whoever owns it (containers of CI): nothing that its configuration names is ever run.
         let options = gix::open::Options::isolated().with(gix::sec::Trust::Full);
         let repository = options.open(folder).map_err(failed)?;
         let local = repository.to_thread_local();
+        if local.config_snapshot().string("extensions.refStorage").is_some_and(|format| format != "files") {
+            return Err(refused("its references are in a reftable, which is not yet supported".to_owned()));
+        }
         let workdir = match local.workdir() {
             None => None,
             Some(path) => Some(path.canonicalize().map_err(|error| format!("`{}`: {error}", path.display()))?),
@@ -263,6 +267,23 @@ impl Checkout {
         }
         Revision::Absent { reason, hint: Some(hint) }
     }
+}
+
+/// An error with what caused it.
+fn causes(error: &gix::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let inner = error.to_string();
+        if !text.contains(&inner) {
+            text = format!("{text}: {inner}");
+        }
+        cause = error.source();
+    }
+    if text.to_lowercase().contains("sha256") {
+        text.push_str(" (repositories with SHA-256 objects are not yet supported)");
+    }
+    text
 }
 
 /// The commit that an object is, or that a tag object names.

@@ -327,6 +327,17 @@ fn links_and_submodules_of_a_commit() {
 }
 
 #[test]
+fn formats_that_cannot_be_read_are_said() {
+    for (extension, want) in [("objectformat = sha256", "SHA-256"), ("refStorage = reftable", "reftable")] {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repo::new(folder.path());
+        repo.git_file("config", &format!("[core]\n\trepositoryformatversion = 1\n[extensions]\n\t{extension}\n"));
+        let found = HostWorld::open(folder.path(), &HostOptions::default()).err().unwrap();
+        assert!(found.iter().next().unwrap().message.contains(want), "{found:?}");
+    }
+}
+
+#[test]
 fn forbidden_names_in_a_tree_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (repo, _) = Repo::with_main(folder.path(), "main\n");
