@@ -1,5 +1,6 @@
 //! Tests across the whole project. Cases that are data live in `fixtures/` and run in `tests/fixtures.rs`.
 
+mod appset_conformance;
 mod dependencies;
 #[cfg(feature = "host")]
 mod directory;
