@@ -24,9 +24,12 @@ const SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
 impl Set<'_> {
     /// The rows of `clusters`.
     pub(super) fn clusters(&self, node: &Node, place: Span, with: Option<&Row>) -> Result<Vec<Row>, Reported> {
-        let empty = Node::null();
-        let written = node.get("selector").unwrap_or(&empty);
-        let selector = Selector::read(written, Values::Labels).map_err(|found| self.problems.push_in(*found, with))?;
+        let mut written = node.get("selector").cloned().unwrap_or_else(Node::null);
+        // Argo CD adds this label to the selector, over what is written.
+        if let Some(value) = written.get_mut("matchLabels").and_then(|labels| labels.get_mut(SECRET_TYPE)) {
+            *value = Node::str("cluster").with_span(value.span());
+        }
+        let selector = Selector::read(&written, Values::Labels).map_err(|found| self.problems.push_in(*found, with))?;
 
         let mut chosen: Vec<usize> = Vec::new();
         for (at, cluster) in self.clusters.iter().enumerate() {

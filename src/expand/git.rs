@@ -49,6 +49,11 @@ impl FilePattern {
             Self::Doublestar(pattern) => pattern.matches(path),
         }
     }
+
+    /// Git lists no directories, doublestar does.
+    fn matches_directory(&self, path: &str) -> bool {
+        matches!(self, Self::Doublestar(pattern) if pattern.matches_directory(path))
+    }
 }
 
 impl Set<'_> {
@@ -178,7 +183,7 @@ impl Set<'_> {
                     let message = format!("the pattern `{written}` is refused: {reason}");
                     self.problems.push_in(Diagnostic::error("expand/pattern", at, message), with)
                 })?;
-                let is_found = |directory: &&String| !exclude && new_globbing && pattern.matches(directory);
+                let is_found = |directory: &&String| !exclude && pattern.matches_directory(directory);
                 if let Some(directory) = listing.directories.iter().find(is_found) {
                     let message = format!(
                         "the pattern `{written}` finds the directory `{directory}`, which cannot be read as a file"

@@ -7,7 +7,10 @@ use regex::Regex;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Doublestar(Regex);
+pub(super) struct Doublestar {
+    files: Regex,
+    directories: Regex,
+}
 
 impl Doublestar {
     /// Compiles a pattern.
@@ -26,17 +29,26 @@ impl Doublestar {
             }
         }
         let malformed = || format!("`{pattern}` is malformed");
-        let text = expression(&clean.join("/")).ok_or_else(malformed)?;
-        Regex::new(&text).map(Doublestar).map_err(|_| malformed())
+        let compile = |below| {
+            let text = expression(&clean.join("/"), below).ok_or_else(malformed)?;
+            Regex::new(&text).map_err(|_| malformed())
+        };
+        Ok(Doublestar { files: compile("/.+")?, directories: compile("(?:/.*)?")? })
     }
 
-    /// Whether a path of a file or directory matches.
-    pub(super) fn matches(&self, path: &str) -> bool {
-        self.0.is_match(path)
+    /// Whether a file is found.
+    pub(super) fn matches(&self, file: &str) -> bool {
+        self.files.is_match(file)
+    }
+
+    /// Whether a directory is found.
+    pub(super) fn matches_directory(&self, directory: &str) -> bool {
+        self.directories.is_match(directory)
     }
 }
 
-fn expression(pattern: &str) -> Option<String> {
+/// The expression of a pattern; `below` is that of a final `/**`, which directories need not have.
+fn expression(pattern: &str, below: &str) -> Option<String> {
     let mut out = String::from(r"(?s)\A");
     let mut open = 0usize;
     let mut rest = pattern;
@@ -54,7 +66,7 @@ fn expression(pattern: &str) -> Option<String> {
                 // The slash before belongs to what may be missing: `a/**` is `a` too.
                 if out.ends_with('/') {
                     out.pop();
-                    out.push_str("(?:/.*)?");
+                    out.push_str(below);
                 } else {
                     out.push_str(".*");
                 }
@@ -74,8 +86,8 @@ fn expression(pattern: &str) -> Option<String> {
                 part_starts = starts;
                 out.push_str("(?:");
             }
-            '}' if open > 0 => {
-                open -= 1;
+            '}' => {
+                open = open.checked_sub(1)?;
                 out.push(')');
             }
             ',' if open > 0 => out.push('|'),

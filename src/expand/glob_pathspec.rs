@@ -23,6 +23,7 @@ pub(super) struct Pathspec {
 
 #[derive(Default)]
 struct Magic {
+    top: bool,
     literal: bool,
     glob: bool,
     fold: bool,
@@ -36,7 +37,9 @@ impl Pathspec {
     /// What is wrong with it, a sentence.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         let (magic, path) = magic(text)?;
-        let path = normalize(path).ok_or_else(|| format!("`{text}` leaves the repository"))?;
+        // From the top on, a path is taken as it is written.
+        let path = if magic.top { Some(path.to_owned()) } else { normalize(path) };
+        let path = path.ok_or_else(|| format!("`{text}` leaves the repository"))?;
         let literal = match path.find(['*', '?', '[', '\\']) {
             Some(at) if !magic.literal => at,
             _ => path.len(),
@@ -90,7 +93,7 @@ fn magic(text: &str) -> Result<(Magic, &str), String> {
         let (words, path) = long.split_once(')').ok_or_else(|| format!("`{text}` has no `)` after its magic words"))?;
         for word in words.split(',').filter(|word| !word.is_empty()) {
             match word {
-                "top" => {}
+                "top" => magic.top = true,
                 "literal" => magic.literal = true,
                 "glob" => magic.glob = true,
                 "icase" => magic.fold = true,
@@ -106,7 +109,7 @@ fn magic(text: &str) -> Result<(Magic, &str), String> {
     let mut path = rest;
     while let Some(c) = path.chars().next() {
         match c {
-            '/' => {}
+            '/' => magic.top = true,
             '!' | '^' => magic.exclude = true,
             ':' => return Ok((magic, &path[1..])),
             '"' | '#' | '%' | '&' | '\'' | ',' | '-' | ';' | '<' | '=' | '>' | '@' | '_' | '`' | '~' => {
