@@ -9,11 +9,12 @@ use std::rc::Rc;
 
 use super::GeneratorStep;
 use super::problems::Reported;
-use super::row::{Row, fresh_map, normalized, params, string_map};
+use super::row::{Row, fresh_map, params, string_map};
 use super::selector::{Selector, Values};
 use super::set::Set;
 use crate::cluster::{Cluster, IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use crate::span::Span;
+use crate::template::argo::normalize;
 use crate::template::value::DICT_LIST;
 use crate::template::{Bytes, List, Map, Value};
 use crate::yaml::Node;
@@ -83,7 +84,7 @@ impl Set<'_> {
     fn cluster_parameters(&self, cluster: &Cluster) -> Map {
         let mut out: BTreeMap<Bytes, Value> = BTreeMap::from([
             (Bytes::from("name"), Value::from(cluster.name.as_str())),
-            (Bytes::from("nameNormalized"), Value::from(normalized(&cluster.name))),
+            (Bytes::from("nameNormalized"), Value::from(normalize(&cluster.name))),
             (Bytes::from("server"), Value::from(cluster.server.as_str())),
             (Bytes::from("project"), Value::from(cluster.project.as_str())),
         ]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::row::{params, text};
 use crate::template::value::Element;
-use crate::template::{Bytes, Map, Value};
+use crate::template::{Bytes, Map, Value, convert};
 use crate::yaml::{self, Node, Tag, View};
 
 /// Levels of maps that are merged into each other; files are not deeper.
@@ -91,43 +91,10 @@ fn as_text(value: Value) -> Value {
 
 /// The values of the merge keys in a row as JSON: what makes rows of several generators one.
 pub(super) fn merge_key(row: &Map, keys: &[String]) -> String {
-    let mut out = String::from("{");
-    for (at, key) in keys.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        yaml::json::quote(key, &mut out);
-        out.push(':');
-        json(&row.get(key.as_bytes()).unwrap_or_default(), &mut out, 0);
-    }
-    out.push('}');
-    out
-}
-
-fn json(value: &Value, out: &mut String, depth: usize) {
-    match value {
-        Value::Map(map) if depth < MAX_DEPTH && !map.is_nil() => {
-            out.push('{');
-            for (at, (key, value)) in map.entries().iter().enumerate() {
-                out.push_str(if at > 0 { "," } else { "" });
-                yaml::json::quote(&key.to_text(), out);
-                out.push(':');
-                json(value, out, depth + 1);
-            }
-            out.push('}');
-        }
-        Value::List(list) if depth < MAX_DEPTH && !list.is_nil() => {
-            out.push('[');
-            for (at, value) in list.to_vec().iter().enumerate() {
-                out.push_str(if at > 0 { "," } else { "" });
-                json(value, out, depth + 1);
-            }
-            out.push(']');
-        }
-        Value::String(bytes) => yaml::json::quote(&bytes.to_text(), out),
-        Value::Nil | Value::Map(_) | Value::List(_) => out.push_str("null"),
-        value => out.push_str(&text(value)),
-    }
+    let value = |key: &String| row.get(key.as_bytes()).and_then(|value| convert::to_yaml(&value).ok());
+    let key: yaml::Map =
+        keys.iter().map(|key| (Node::str(key.as_str()), value(key).unwrap_or_else(Node::null))).collect();
+    yaml::json::to_json(&Node::map(key)).unwrap_or_default()
 }
 
 /// A generator's template over the ApplicationSet's: what the first leaves out or has as a zero value comes from the second; maps

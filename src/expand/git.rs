@@ -10,13 +10,14 @@ use super::glob::PathPattern;
 use super::glob_doublestar::Doublestar;
 use super::glob_pathspec::Pathspec;
 use super::problems::Reported;
-use super::row::{Row, flatten, fresh, normalized, params};
+use super::row::{Row, flatten, fresh, params};
 use super::set::Set;
 use super::trees::Listing;
 use crate::diag::{Cause, Diagnostic};
 use crate::path::TreeId;
 use crate::source::SourceRequest;
 use crate::span::Span;
+use crate::template::argo::normalize;
 use crate::template::{Bytes, Value};
 use crate::world::{EntryKind, Lookup};
 use crate::yaml::Node;
@@ -261,9 +262,9 @@ impl Set<'_> {
         let prefix = node.get("pathParamPrefix").and_then(Node::text).unwrap_or_default();
         let base = path.rsplit('/').next().unwrap_or(path);
         let mut about: Vec<(&str, Value)> =
-            vec![("basename", base.into()), ("basenameNormalized", normalized(base).into())];
+            vec![("basename", base.into()), ("basenameNormalized", normalize(base).into())];
         if let Some(name) = file {
-            about.extend([("filename", Value::from(name)), ("filenameNormalized", Value::from(normalized(name)))]);
+            about.extend([("filename", Value::from(name)), ("filenameNormalized", Value::from(normalize(name)))]);
         }
         if self.templating.go {
             about.extend([("path", Value::from(path)), ("segments", Value::strings(path.split('/')))]);

@@ -36,7 +36,7 @@ use crate::application::{AppKey, Application};
 use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::read::{ApplicationSet, Fleet};
 use crate::span::Span;
-use crate::template::Functions;
+use crate::template::{self, Functions};
 use crate::world::World;
 use crate::yaml::Node;
 use instantiate::units;
@@ -54,7 +54,7 @@ pub fn expand(
     world: &dyn World,
 ) -> Warned<Expanded> {
     let trees = Trees::new(world);
-    let functions = functions();
+    let functions = template::argo::functions();
     let mut diagnostics = Diagnostics::new();
     let mut expanded = Expanded::default();
     let mut taken = Taken::default();
@@ -83,11 +83,6 @@ pub fn expand(
     expanded.failed.dedup();
     expanded.wants = trees.wants();
     Warned { value: expanded, diagnostics }
-}
-
-/// The functions of ApplicationSet templates.
-fn functions() -> Functions {
-    Functions::builtins()
 }
 
 /// The units of a set with its warnings, or why there are none.

@@ -12,7 +12,6 @@ use super::GeneratorStep;
 use crate::span::Span;
 use crate::template::value::{DICT, Element, STRING_MAP};
 use crate::template::{Bytes, Map, Value, print};
-use crate::yaml::{Node, Number, Tag, View};
 
 /// One parameter set.
 #[derive(Clone)]
@@ -33,20 +32,6 @@ impl Row {
 /// A new row's parameters.
 pub(super) fn params(entries: BTreeMap<Bytes, Value>) -> Map {
     Map::new(&DICT, entries)
-}
-
-/// A JSON value as Go decodes it into `any`: numbers are floats.
-pub(super) fn value(json: &Node) -> Value {
-    match json.view() {
-        View::Scalar(Tag::Null, _) => Value::Nil,
-        View::Scalar(Tag::Bool, _) => Value::Bool(json.as_bool().unwrap_or_default()),
-        View::Scalar(Tag::Int | Tag::Float, _) => Value::float(json.number().map_or(0.0, Number::as_f64)),
-        View::Scalar(_, text) => Value::from(text),
-        View::Seq(items) => Value::list(items.iter().map(value).collect()),
-        View::Map(map) => Value::Map(params(
-            map.iter().map(|(key, item)| (Bytes::from(key.text().unwrap_or_default()), value(item))).collect(),
-        )),
-    }
 }
 
 /// `map[string]string`, as `values`, labels and annotations are.
@@ -150,12 +135,4 @@ pub(super) fn fresh_map(map: &Map) -> Map {
         return map.clone();
     }
     Map::new(map.map_type(), map.entries().into_iter().map(|(key, value)| (key, fresh(&value))).collect())
-}
-
-/// A name as Argo CD normalizes it (`SanitizeName`): lower case, what DNS does not allow becomes `-`, at most 253 bytes, no `-` or `.` at the ends.
-pub(super) fn normalized(name: &str) -> String {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    let mut out: String = name.to_lowercase().chars().map(|c| if fits(c) { c } else { '-' }).collect();
-    out.truncate(253);
-    out.trim_matches(['-', '.']).to_owned()
 }

@@ -10,12 +10,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::row::{params, value};
+use super::row::params;
 use crate::diag::{Checked, Diagnostics};
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::SourceRequest;
 use crate::span::Span;
-use crate::template::{Map, Value};
+use crate::template::{Map, Value, convert};
 use crate::world::{EntryKind, Lookup, World};
 use crate::yaml::{self, Dialect, Limits, Node, View, sigs};
 
@@ -189,8 +189,7 @@ pub(super) fn dictionary(node: &Node) -> Checked<Map> {
     if node.is_null() {
         return Ok(params(std::collections::BTreeMap::new()));
     }
-    let json = sigs::to_json_value(node, sigs::Numbers::Float64)?;
-    match value(&json) {
+    match convert::from_yaml(node, sigs::Numbers::Float64)? {
         Value::Map(map) => Ok(map),
         _ => Err(crate::diag::Diagnostic::error(
             "expand/parameters",

@@ -63,7 +63,7 @@ fn check(case: &Path, engine: (u32, u32)) -> Result<(), String> {
     let newer = case.join(format!("expected-{}.{}.yaml", engine.0, engine.1));
     let path = if newer.exists() { newer } else { case.join("expected.yaml") };
     let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let parsed = yaml::parse(fleetc::span::FileId::NONE, &text, Dialect::V2, &Limits::default());
+    let parsed = yaml::parse(fleetc::span::FileId::NONE, &text, Dialect::V3, &Limits::default());
     let mut want: Vec<String> = parsed.documents.iter().filter(|d| !d.root.is_null()).map(|d| shown(&d.root)).collect();
     let mut got: Vec<String> = documents.iter().map(shown).collect();
     want.sort();
