@@ -40,6 +40,7 @@ pub(super) fn compose(
         limits,
         anchors: FxHashMap::default(),
         frames: Vec::new(),
+        values: Vec::new(),
         nodes: 0,
         duplicates: Vec::new(),
         root: None,
@@ -76,23 +77,27 @@ struct Size {
     height: usize,
 }
 
-/// A collection that is not closed yet.
+/// A collection that is not closed yet. Its items wait on [`Composer::values`], keys and values of a mapping in turn.
 struct Frame<'t> {
-    items: Items,
+    kind: Kind,
+    /// Where its items start.
+    base: usize,
+    /// Values of `<<`, and how many entries were before each.
+    merges: Vec<(usize, Node)>,
     anchor: Option<&'t str>,
     start: usize,
     flow: bool,
     size: Size,
 }
 
-enum Items {
-    Seq(Vec<Node>),
-    Map { entries: Vec<(Node, Node)>, key: Key, merges: Vec<(usize, Node)> },
-}
-
-enum Key {
-    Awaited,
-    Given(Node),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Seq,
+    /// A mapping that waits for a key.
+    Key,
+    /// A mapping that waits for a value.
+    Value,
+    /// A mapping that waits for the value of `<<`.
     Merge,
 }
 
@@ -103,6 +108,7 @@ struct Composer<'t, 'd> {
     limits: &'d Limits,
     anchors: FxHashMap<&'t str, Anchored>,
     frames: Vec<Frame<'t>>,
+    values: Vec<Node>,
     nodes: usize,
     duplicates: Vec<Duplicate>,
     root: Option<(Node, Size)>,
@@ -232,18 +238,15 @@ impl<'t> Composer<'t, '_> {
                 }
                 self.value(node, size, from, &at)?;
             }
-            Event::SeqStart { properties, flow } => self.open(Items::Seq(Vec::new()), properties, *flow, &at)?,
-            Event::MapStart { properties, flow } => {
-                let items = Items::Map { entries: Vec::new(), key: Key::Awaited, merges: Vec::new() };
-                self.open(items, properties, *flow, &at)?;
-            }
+            Event::SeqStart { properties, flow } => self.open(Kind::Seq, properties, *flow, &at)?,
+            Event::MapStart { properties, flow } => self.open(Kind::Key, properties, *flow, &at)?,
             Event::SeqEnd | Event::MapEnd => self.close(&at)?,
         }
         Ok(None)
     }
 
     fn awaits_key(&self) -> bool {
-        matches!(self.frames.last(), Some(Frame { items: Items::Map { key: Key::Awaited, .. }, .. }))
+        self.frames.last().is_some_and(|frame| frame.kind == Kind::Key)
     }
 
     fn count(&mut self, at: &At<'_>) -> Result<(), Failure> {
@@ -260,7 +263,7 @@ impl<'t> Composer<'t, '_> {
         self.fail("yaml/too-deep", at, message)
     }
 
-    fn open(&mut self, items: Items, properties: &Properties<'t>, flow: bool, at: &At<'_>) -> Result<(), Failure> {
+    fn open(&mut self, kind: Kind, properties: &Properties<'t>, flow: bool, at: &At<'_>) -> Result<(), Failure> {
         self.count(at)?;
         if self.frames.len() >= self.limits.depth {
             return self.too_deep(at);
@@ -269,20 +272,35 @@ impl<'t> Composer<'t, '_> {
             self.anchors.insert(anchor, Anchored::Open);
         }
         let size = Size { nodes: 1, height: 1 };
-        self.frames.push(Frame { items, anchor: properties.anchor, start: at.start, flow, size });
+        let base = self.values.len();
+        self.frames.push(Frame {
+            kind,
+            base,
+            merges: Vec::new(),
+            anchor: properties.anchor,
+            start: at.start,
+            flow,
+            size,
+        });
         Ok(())
     }
 
     fn close(&mut self, at: &At<'_>) -> Result<(), Failure> {
         let Some(frame) = self.frames.pop() else { return Ok(()) };
         let span = self.span(frame.start, self.last_end);
-        let node = match frame.items {
-            Items::Seq(items) => Node::seq(items),
-            Items::Map { entries, merges, .. } => {
-                let (entries, positions) = self.settle(entries);
-                let entries = if merges.is_empty() { entries } else { self.merge(entries, &positions, &merges) };
-                Node::map(entries.into_iter().collect::<Map>())
+        let node = if frame.kind == Kind::Seq {
+            Node::seq(self.values.drain(frame.base..).collect())
+        } else {
+            let mut entries = Vec::with_capacity((self.values.len() - frame.base) / 2);
+            let mut items = self.values.drain(frame.base..);
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                entries.push((key, value));
             }
+            drop(items);
+            let (entries, positions) = self.settle(entries);
+            let entries =
+                if frame.merges.is_empty() { entries } else { self.merge(entries, &positions, &frame.merges) };
+            Node::map(Map::from(entries))
         };
         let node = node.with_span(span).with_style(if frame.flow { Style::Flow } else { Style::Plain });
         if let Some(anchor) = frame.anchor {
@@ -307,46 +325,44 @@ impl<'t> Composer<'t, '_> {
             );
             return self.fail("yaml/alias-expansion", at, message);
         }
-        match &mut frame.items {
-            Items::Seq(items) => items.push(node),
-            Items::Map { entries, key, merges } => match std::mem::replace(key, Key::Awaited) {
-                Key::Awaited if from == From::MergeWord => *key = Key::Merge,
-                Key::Awaited if !node.is_scalar() => {
-                    let found =
-                        Diagnostic::error("yaml/key", node.span(), format!("the key of a mapping is {}", node.what()));
-                    return Err(Box::new(
-                        found.hint("quote it if it is a template placeholder such as \"{{ name }}\""),
-                    ));
+        match frame.kind {
+            Kind::Seq => self.values.push(node),
+            Kind::Key if from == From::MergeWord => frame.kind = Kind::Merge,
+            Kind::Key if !node.is_scalar() => {
+                let found =
+                    Diagnostic::error("yaml/key", node.span(), format!("the key of a mapping is {}", node.what()));
+                return Err(Box::new(found.hint("quote it if it is a template placeholder such as \"{{ name }}\"")));
+            }
+            Kind::Key => {
+                frame.kind = Kind::Value;
+                self.values.push(node);
+            }
+            Kind::Value => {
+                frame.kind = Kind::Key;
+                self.values.push(node);
+            }
+            Kind::Merge => {
+                frame.kind = Kind::Key;
+                let maps = |items: &[Node]| items.iter().all(|item| item.as_map().is_some());
+                // An alias of a list is refused, a list of aliases is not.
+                let good = node.as_map().is_some() || from == From::Text && node.as_seq().is_some_and(maps);
+                if !good {
+                    let message = format!("`<<` merges a mapping or a list of mappings, this is {}", node.what());
+                    return self.fail("yaml/merge", at, message);
                 }
-                Key::Awaited => *key = Key::Given(node),
-                Key::Given(name) => entries.push((name, node)),
-                Key::Merge => {
-                    let good = match (&node, from) {
-                        (node, _) if node.as_map().is_some() => true,
-                        (node, From::Text) => {
-                            node.as_seq().is_some_and(|items| items.iter().all(|item| item.as_map().is_some()))
-                        }
-                        _ => false,
-                    };
-                    if !good {
-                        let message = format!("`<<` merges a mapping or a list of mappings, this is {}", node.what());
-                        return self.fail("yaml/merge", at, message);
-                    }
-                    if dialect == Dialect::V3 && !merges.is_empty() {
-                        return self.fail("yaml/merge", at, "the mapping has `<<` twice".into());
-                    }
-                    merges.push((entries.len(), node));
+                if dialect == Dialect::V3 && !frame.merges.is_empty() {
+                    return self.fail("yaml/merge", at, "the mapping has `<<` twice".into());
                 }
-            },
+                frame.merges.push(((self.values.len() - frame.base) / 2, node));
+            }
         }
         Ok(())
     }
 
-    /// Drops the earlier ones of equal keys. Also returns, for each written entry, where it is now.
+    /// Drops the earlier ones of equal keys. Also returns where each written entry is now, or nothing if all are where they were.
     fn settle(&mut self, entries: Vec<(Node, Node)>) -> (Vec<(Node, Node)>, Vec<usize>) {
         if entries.len() < 2 || !self.has_duplicates(&entries) {
-            let positions = (0..entries.len()).collect();
-            return (entries, positions);
+            return (entries, Vec::new());
         }
         let mut settled: Vec<(Node, Node)> = Vec::with_capacity(entries.len());
         let mut places: FxHashMap<String, usize> = FxHashMap::default();
@@ -379,15 +395,15 @@ impl<'t> Composer<'t, '_> {
     }
 
     fn has_duplicates(&self, entries: &[(Node, Node)]) -> bool {
-        if entries.len() <= 12 {
-            entries.iter().enumerate().any(|(at, (key, _))| {
-                let name = self.key_text(key);
-                entries.iter().skip(at + 1).any(|(other, _)| self.key_text(other) == name)
-            })
-        } else {
-            let mut seen = rustc_hash::FxHashSet::default();
-            entries.iter().any(|(key, _)| !seen.insert(self.key_text(key)))
+        let strings = self.dialect == Dialect::V3 || entries.iter().all(|(key, _)| key.tag() == Some(Tag::Str));
+        if strings && entries.len() <= 16 {
+            return entries
+                .iter()
+                .enumerate()
+                .any(|(at, (key, _))| entries.iter().skip(at + 1).any(|(other, _)| other.text() == key.text()));
         }
+        let mut seen = rustc_hash::FxHashSet::default();
+        entries.iter().any(|(key, _)| !seen.insert(self.key_text(key)))
     }
 
     fn merge(&self, entries: Vec<(Node, Node)>, positions: &[usize], merges: &[(usize, Node)]) -> Vec<(Node, Node)> {
@@ -414,13 +430,14 @@ impl<'t> Composer<'t, '_> {
         match self.dialect {
             Dialect::V2 => {
                 let mut pending = merges.iter().peekable();
-                for written in 0..=positions.len() {
+                let written_entries = if positions.is_empty() { entries.len() } else { positions.len() };
+                for written in 0..=written_entries {
                     while let Some((_, merge)) = pending.next_if(|(at, _)| *at <= written) {
                         for (key, value) in sources(merge).iter().flat_map(Map::iter) {
                             set(key, value, true);
                         }
                     }
-                    if let Some((key, value)) = positions.get(written).and_then(|at| entries.get(*at)) {
+                    if let Some((key, value)) = entries.get(positions.get(written).copied().unwrap_or(written)) {
                         set(key, value, true);
                     }
                 }

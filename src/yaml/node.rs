@@ -52,13 +52,15 @@ pub enum Style {
 #[derive(Clone)]
 pub struct Node {
     data: Data,
+    /// Of a scalar; collections have [`Tag::Str`] here, which nobody reads. Beside the data it costs no padding: a node is 40 bytes.
+    tag: Tag,
     style: Style,
     span: Span,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Data {
-    Scalar(Tag, SmolStr),
+    Scalar(SmolStr),
     Seq(Arc<Vec<Node>>),
     Map(Arc<Map>),
 }
@@ -79,13 +81,14 @@ impl PartialEq for Node {
         match (&self.data, &other.data) {
             (Data::Seq(a), Data::Seq(b)) => Arc::ptr_eq(a, b) || a == b,
             (Data::Map(a), Data::Map(b)) => Arc::ptr_eq(a, b) || a == b,
-            (a, b) => a == b,
+            (a, b) => self.tag == other.tag && a == b,
         }
     }
 }
 impl Eq for Node {}
 impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tag.hash(state);
         self.data.hash(state);
     }
 }
@@ -93,7 +96,7 @@ impl Hash for Node {
 impl Node {
     /// A scalar with a tag.
     pub fn scalar(tag: Tag, text: impl Into<SmolStr>) -> Self {
-        Node { data: Data::Scalar(tag, text.into()), style: Style::Plain, span: Span::NONE }
+        Node { data: Data::Scalar(text.into()), tag, style: Style::Plain, span: Span::NONE }
     }
 
     /// `null`
@@ -118,12 +121,12 @@ impl Node {
 
     /// A sequence.
     pub fn seq(items: Vec<Node>) -> Self {
-        Node { data: Data::Seq(Arc::new(items)), style: Style::Plain, span: Span::NONE }
+        Node { data: Data::Seq(Arc::new(items)), tag: Tag::Str, style: Style::Plain, span: Span::NONE }
     }
 
     /// A mapping.
     pub fn map(map: Map) -> Self {
-        Node { data: Data::Map(Arc::new(map)), style: Style::Plain, span: Span::NONE }
+        Node { data: Data::Map(Arc::new(map)), tag: Tag::Str, style: Style::Plain, span: Span::NONE }
     }
 
     /// The same value at a place.
@@ -153,7 +156,7 @@ impl Node {
     /// What it is.
     pub fn view(&self) -> View<'_> {
         match &self.data {
-            Data::Scalar(tag, text) => View::Scalar(*tag, text),
+            Data::Scalar(text) => View::Scalar(self.tag, text),
             Data::Seq(items) => View::Seq(items),
             Data::Map(map) => View::Map(map),
         }
@@ -161,7 +164,7 @@ impl Node {
 
     /// `null`, written or implied by an empty place.
     pub fn is_null(&self) -> bool {
-        matches!(self.data, Data::Scalar(Tag::Null, _))
+        self.tag == Tag::Null
     }
 
     /// A scalar of any tag.
@@ -172,7 +175,7 @@ impl Node {
     /// The tag of a scalar.
     pub fn tag(&self) -> Option<Tag> {
         match &self.data {
-            Data::Scalar(tag, _) => Some(*tag),
+            Data::Scalar(_) => Some(self.tag),
             _ => None,
         }
     }
@@ -180,7 +183,7 @@ impl Node {
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.data {
-            Data::Scalar(Tag::Str, text) => Some(text),
+            Data::Scalar(text) if self.tag == Tag::Str => Some(text),
             _ => None,
         }
     }
@@ -188,7 +191,7 @@ impl Node {
     /// The text of any scalar, as written.
     pub fn text(&self) -> Option<&str> {
         match &self.data {
-            Data::Scalar(_, text) => Some(text),
+            Data::Scalar(text) => Some(text),
             _ => None,
         }
     }
@@ -196,7 +199,7 @@ impl Node {
     /// The text of any scalar, cheap to keep.
     pub fn smol(&self) -> Option<SmolStr> {
         match &self.data {
-            Data::Scalar(_, text) => Some(text.clone()),
+            Data::Scalar(text) => Some(text.clone()),
             _ => None,
         }
     }
@@ -205,7 +208,7 @@ impl Node {
     pub fn as_bool(&self) -> Option<bool> {
         match &self.data {
             // The resolvers let only true-like and false-like words be booleans; all true-like ones of YAML 1.1 start with t, y or are "on".
-            Data::Scalar(Tag::Bool, text) => Some(
+            Data::Scalar(text) if self.tag == Tag::Bool => Some(
                 matches!(text.as_bytes().first(), Some(b't' | b'T' | b'y' | b'Y')) || text.eq_ignore_ascii_case("on"),
             ),
             _ => None,
@@ -270,14 +273,14 @@ impl Node {
 
     /// Name of its shape for messages: `a mapping`, `a string`…
     pub fn what(&self) -> &'static str {
-        match &self.data {
-            Data::Scalar(Tag::Null, _) => "nothing",
-            Data::Scalar(Tag::Bool, _) => "a boolean",
-            Data::Scalar(Tag::Int | Tag::Float, _) => "a number",
-            Data::Scalar(Tag::Timestamp, _) => "a date",
-            Data::Scalar(Tag::Str | Tag::Binary, _) => "a string",
-            Data::Seq(_) => "a list",
-            Data::Map(_) => "a mapping",
+        match self.view() {
+            View::Scalar(Tag::Null, _) => "nothing",
+            View::Scalar(Tag::Bool, _) => "a boolean",
+            View::Scalar(Tag::Int | Tag::Float, _) => "a number",
+            View::Scalar(Tag::Timestamp, _) => "a date",
+            View::Scalar(Tag::Str | Tag::Binary, _) => "a string",
+            View::Seq(_) => "a list",
+            View::Map(_) => "a mapping",
         }
     }
 }
@@ -285,8 +288,8 @@ impl Node {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.data {
-            Data::Scalar(Tag::Str, text) => write!(f, "{text:?}"),
-            Data::Scalar(tag, text) => write!(f, "{tag:?}({text})"),
+            Data::Scalar(text) if self.tag == Tag::Str => write!(f, "{text:?}"),
+            Data::Scalar(text) => write!(f, "{:?}({text})", self.tag),
             Data::Seq(items) => f.debug_list().entries(items.iter()).finish(),
             Data::Map(map) => f.debug_map().entries(map.iter()).finish(),
         }
@@ -386,6 +389,13 @@ impl Map {
     /// The texts of the keys in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|(k, _)| k.text())
+    }
+}
+
+impl From<Vec<(Node, Node)>> for Map {
+    /// Entries as they are: for parsers that know the keys differ.
+    fn from(entries: Vec<(Node, Node)>) -> Self {
+        Map { entries }
     }
 }
 

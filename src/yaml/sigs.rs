@@ -103,6 +103,9 @@ pub(super) fn key_refusal(key: &Node) -> Option<Diagnostic> {
 /// The name that a key has in JSON.
 pub fn key_text(key: &Node) -> Cow<'_, str> {
     let View::Scalar(tag, text) = key.view() else { return Cow::Borrowed("") };
+    if tag == Tag::Str {
+        return Cow::Borrowed(text);
+    }
     match (tag, key.number()) {
         (Tag::Bool, _) => Cow::Borrowed(if bool_value(text).unwrap_or_default() { "true" } else { "false" }),
         (_, Some(Number::Int(value))) => Cow::Owned(value.to_string()),
