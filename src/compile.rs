@@ -250,7 +250,7 @@ pub fn failures(unit: &ResolvedUnit, renders: &Renders) -> Diagnostics {
     };
     for source in sources {
         match source.job.as_ref().and_then(|job| renders.get(job)) {
-            Some(Err(Stop::Failed(errors))) => found.extend(errors.iter().cloned()),
+            Some(Err(Stop::Failed(errors))) => found.extend(errors.iter().cloned().map(|error| error.at(source.span))),
             Some(Err(Stop::Wants(missing))) => {
                 for want in missing {
                     found.push(
