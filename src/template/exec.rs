@@ -7,12 +7,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ast::{Branch, Command, Expression, List, Node, Pipe, Place, Term, Tree};
 use super::error::{ExecutionPlace, TemplateError};
 use super::function::{Context, Failure};
-use super::value::{Element, Value};
+use super::value::{Bytes, Element, Value};
 use super::{MissingKey, Options};
 
 /// How Go's reflection holds a value.
@@ -87,6 +88,8 @@ impl<'a> Scope<'a> {
 pub(super) struct Budget {
     steps: u64,
     bytes: u64,
+    /// Regular expressions that were compiled, by their text.
+    pub(super) regexes: BTreeMap<Bytes, Rc<regex::bytes::Regex>>,
 }
 
 /// Executes a template of the scope; its output.

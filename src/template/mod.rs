@@ -25,6 +25,7 @@ pub mod argo;
 mod ast;
 mod builtin;
 mod call;
+mod clock;
 pub mod convert;
 mod encoding;
 mod error;

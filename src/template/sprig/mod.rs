@@ -7,6 +7,7 @@
 //! Results are limited in size, where Go would run out of memory.
 
 mod cast;
+mod date;
 mod defaults;
 mod dicts;
 mod effects;
@@ -16,8 +17,11 @@ mod lists;
 mod maths;
 mod names;
 mod paths;
+mod regexes;
+mod semver;
 mod strings;
 mod types;
+mod urls;
 
 use super::function::{Failure, Functions};
 
@@ -29,6 +33,7 @@ const MAX_ITEMS: usize = 4_000_000;
 /// Adds all of sprig's functions.
 pub fn extend(functions: &mut Functions) {
     for table in [
+        date::TABLE,
         defaults::TABLE,
         dicts::TABLE,
         effects::TABLE,
@@ -37,8 +42,11 @@ pub fn extend(functions: &mut Functions) {
         maths::TABLE,
         names::TABLE,
         paths::TABLE,
+        regexes::TABLE,
+        semver::TABLE,
         strings::TABLE,
         types::TABLE,
+        urls::TABLE,
     ] {
         functions.extend(table);
     }
