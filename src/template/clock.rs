@@ -93,7 +93,12 @@ impl Time {
         let total = i64::from(self.nanoseconds) + duration.rem_euclid(1_000_000_000);
         let seconds = self.seconds.saturating_add(duration.div_euclid(1_000_000_000)) + total / 1_000_000_000;
         let moved = Self::from_unix(seconds);
-        Self { nanoseconds: u32::try_from(total % 1_000_000_000).unwrap_or(0), offset: self.offset, zone: self.zone, ..moved }
+        Self {
+            nanoseconds: u32::try_from(total % 1_000_000_000).unwrap_or(0),
+            offset: self.offset,
+            zone: self.zone,
+            ..moved
+        }
     }
 
     /// Nanoseconds from another instant to this one, as far as a duration reaches.
@@ -469,9 +474,7 @@ impl<'a> Reading<'a> {
 
     fn check(&self, chunk: Chunk) -> Result<(), String> {
         let wrong = match chunk {
-            Chunk::NumMonth | Chunk::ZeroMonth => {
-                self.month.filter(|month| !(1..=12).contains(month)).map(|_| "month")
-            }
+            Chunk::NumMonth | Chunk::ZeroMonth => self.month.filter(|month| !(1..=12).contains(month)).map(|_| "month"),
             Chunk::Hour => (self.hour >= 24).then_some("hour"),
             Chunk::Hour12 | Chunk::ZeroHour12 => (self.hour > 12).then_some("hour"),
             Chunk::Minute | Chunk::ZeroMinute => (self.minute >= 60).then_some("minute"),
@@ -711,8 +714,11 @@ fn add_date(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
     let time = receiver(args, 0)?;
     let civil = time.civil();
     let limited = |n: i64| n.clamp(-100_000, 100_000);
-    let days =
-        days_of(civil.year + limited(args.int(1)), civil.month + limited(args.int(2)), civil.day + limited(args.int(3)));
+    let days = days_of(
+        civil.year + limited(args.int(1)),
+        civil.month + limited(args.int(2)),
+        civil.day + limited(args.int(3)),
+    );
     let seconds = days * DAY + time.local_seconds().rem_euclid(DAY) - i64::from(time.offset);
     Ok(object(Time { seconds: Time::from_unix(seconds).seconds, ..time }))
 }
@@ -724,37 +730,57 @@ const METHODS: &[Method] = &[
     Method { name: "Before", signature: "t", call: |_, args| compare(args, |since| since < 0) },
     Method { name: "Day", signature: "", call: |_, args| field(args, |civil| civil.day) },
     Method { name: "Equal", signature: "t", call: |_, args| compare(args, |since| since == 0) },
-    Method { name: "Format", signature: "s", call: |_, args| Ok(Value::from(receiver(args, 0)?.format(&args.text(1)))) },
+    Method {
+        name: "Format",
+        signature: "s",
+        call: |_, args| Ok(Value::from(receiver(args, 0)?.format(&args.text(1)))),
+    },
     Method { name: "Hour", signature: "", call: |_, args| field(args, |civil| civil.hour) },
-    Method { name: "IsZero", signature: "", call: |_, args| {
-        Ok(Value::Bool(receiver(args, 0)?.since(&Time::default()) == 0))
-    } },
+    Method {
+        name: "IsZero",
+        signature: "",
+        call: |_, args| Ok(Value::Bool(receiver(args, 0)?.since(&Time::default()) == 0)),
+    },
     Method { name: "Local", signature: "", call: |_, args| Ok(object(receiver(args, 0)?.in_utc())) },
     Method { name: "Minute", signature: "", call: |_, args| field(args, |civil| civil.minute) },
-    Method { name: "Month", signature: "", call: |_, args| {
-        Ok(Value::Int(receiver(args, 0)?.civil().month, IntType::Month))
-    } },
-    Method { name: "Nanosecond", signature: "", call: |_, args| {
-        Ok(Value::int(i64::from(receiver(args, 0)?.nanoseconds)))
-    } },
+    Method {
+        name: "Month",
+        signature: "",
+        call: |_, args| Ok(Value::Int(receiver(args, 0)?.civil().month, IntType::Month)),
+    },
+    Method {
+        name: "Nanosecond",
+        signature: "",
+        call: |_, args| Ok(Value::int(i64::from(receiver(args, 0)?.nanoseconds))),
+    },
     Method { name: "Second", signature: "", call: |_, args| field(args, |civil| civil.second) },
-    Method { name: "String", signature: "", call: |_, args| {
-        Ok(Value::from(receiver(args, 0)?.text().unwrap_or_default()))
-    } },
-    Method { name: "Sub", signature: "t", call: |_, args| {
-        Ok(Value::Int(receiver(args, 0)?.since(&receiver(args, 1)?), IntType::Duration))
-    } },
+    Method {
+        name: "String",
+        signature: "",
+        call: |_, args| Ok(Value::from(receiver(args, 0)?.text().unwrap_or_default())),
+    },
+    Method {
+        name: "Sub",
+        signature: "t",
+        call: |_, args| Ok(Value::Int(receiver(args, 0)?.since(&receiver(args, 1)?), IntType::Duration)),
+    },
     Method { name: "UTC", signature: "", call: |_, args| Ok(object(receiver(args, 0)?.in_utc())) },
     Method { name: "Unix", signature: "", call: |_, args| Ok(Value::int64(receiver(args, 0)?.seconds)) },
-    Method { name: "UnixMilli", signature: "", call: |_, args| {
-        Ok(Value::int64(receiver(args, 0)?.since(&Time::from_unix(0)) / 1_000_000))
-    } },
-    Method { name: "UnixNano", signature: "", call: |_, args| {
-        Ok(Value::int64(receiver(args, 0)?.since(&Time::from_unix(0))))
-    } },
-    Method { name: "Weekday", signature: "", call: |_, args| {
-        Ok(Value::Int(receiver(args, 0)?.weekday(), IntType::Weekday))
-    } },
+    Method {
+        name: "UnixMilli",
+        signature: "",
+        call: |_, args| Ok(Value::int64(receiver(args, 0)?.since(&Time::from_unix(0)) / 1_000_000)),
+    },
+    Method {
+        name: "UnixNano",
+        signature: "",
+        call: |_, args| Ok(Value::int64(receiver(args, 0)?.since(&Time::from_unix(0)))),
+    },
+    Method {
+        name: "Weekday",
+        signature: "",
+        call: |_, args| Ok(Value::Int(receiver(args, 0)?.weekday(), IntType::Weekday)),
+    },
     Method { name: "Year", signature: "", call: |_, args| field(args, |civil| civil.year) },
     Method { name: "YearDay", signature: "", call: |_, args| Ok(Value::int(receiver(args, 0)?.year_day())) },
 ];

@@ -71,8 +71,9 @@ fn on_boundary(text: &[u8], found: &Match<'_>) -> bool {
     !found.is_empty() || text.get(found.start()).is_none_or(|byte| byte & 0xc0 != 0x80)
 }
 
-const FIND: Native =
-    |context, args| Ok(Value::from(compile(context, args)?.find(args.bytes(1)).map_or(&b""[..], |found| found.as_bytes())));
+const FIND: Native = |context, args| {
+    Ok(Value::from(compile(context, args)?.find(args.bytes(1)).map_or(&b""[..], |found| found.as_bytes())))
+};
 
 /// At most so many, all when negative; none gives a nil list.
 const FIND_ALL: Native = |context, args| {
@@ -125,7 +126,8 @@ const REPLACE_LITERAL: Native = |context, args| {
 fn replaced(
     context: &mut Context<'_>,
     args: Arguments<'_>,
-    mut with: impl FnMut(&Captures<'_>, &mut Vec<u8>)) -> Outcome {
+    mut with: impl FnMut(&Captures<'_>, &mut Vec<u8>),
+) -> Outcome {
     let regex = compile(context, args)?;
     let text = args.bytes(1);
     let mut out = Vec::with_capacity(text.len());
@@ -370,7 +372,9 @@ impl<'p> Rewriter<'p> {
     fn plain(&mut self, tail: &str, length: usize) -> Result<(), String> {
         let body = tail.get(..length).unwrap_or("");
         match body.chars().next() {
-            Some('<' | '>' | '"' | '\'' | '`' | '!' | '%' | ',' | ':' | ';' | '=' | '@' | '/' | '_') => self.out.push_str(body),
+            Some('<' | '>' | '"' | '\'' | '`' | '!' | '%' | ',' | ':' | ';' | '=' | '@' | '/' | '_') => {
+                self.out.push_str(body)
+            }
             Some(c @ '0'..='7') => {
                 let code = u32::from_str_radix(body, 8).unwrap_or(0);
                 debug_assert!(c.is_ascii());
@@ -416,7 +420,11 @@ impl<'p> Rewriter<'p> {
                 '\\' => {
                     let escaped = after.chars().next().ok_or_else(missing)?;
                     if let Some(class) = ascii_class(escaped) {
-                        self.out.push_str(&if class.starts_with('^') { format!("[{class}]") } else { class.to_owned() });
+                        self.out.push_str(&if class.starts_with('^') {
+                            format!("[{class}]")
+                        } else {
+                            class.to_owned()
+                        });
                         rest = after.get(1..).unwrap_or("");
                     } else if let Some(length) = plain_escape(after).filter(|_| !matches!(escaped, 'A' | 'z' | 'C')) {
                         let body = after.get(..length).unwrap_or("");

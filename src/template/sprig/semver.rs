@@ -212,7 +212,11 @@ const METHODS: &[Method] = &[
     Method { name: "Major", signature: "", call: |_, args| number_of(args, 0) },
     Method { name: "Minor", signature: "", call: |_, args| number_of(args, 1) },
     Method { name: "Patch", signature: "", call: |_, args| number_of(args, 2) },
-    Method { name: "Prerelease", signature: "", call: |_, args| Ok(Value::from(version(args, 0)?.prerelease.as_str())) },
+    Method {
+        name: "Prerelease",
+        signature: "",
+        call: |_, args| Ok(Value::from(version(args, 0)?.prerelease.as_str())),
+    },
     Method { name: "Metadata", signature: "", call: |_, args| Ok(Value::from(version(args, 0)?.metadata.as_str())) },
     Method { name: "Original", signature: "", call: |_, args| Ok(Value::from(version(args, 0)?.original.as_str())) },
     Method { name: "String", signature: "", call: |_, args| Ok(Value::from(version(args, 0)?.print())) },
@@ -222,9 +226,17 @@ const METHODS: &[Method] = &[
     Method { name: "Compare", signature: "a", call: |_, args| Ok(Value::int(order(args)? as i64)) },
     Method { name: "Equal", signature: "a", call: |_, args| Ok(Value::Bool(order(args)? == Ordering::Equal)) },
     Method { name: "LessThan", signature: "a", call: |_, args| Ok(Value::Bool(order(args)? == Ordering::Less)) },
-    Method { name: "LessThanEqual", signature: "a", call: |_, args| Ok(Value::Bool(order(args)? != Ordering::Greater)) },
+    Method {
+        name: "LessThanEqual",
+        signature: "a",
+        call: |_, args| Ok(Value::Bool(order(args)? != Ordering::Greater)),
+    },
     Method { name: "GreaterThan", signature: "a", call: |_, args| Ok(Value::Bool(order(args)? == Ordering::Greater)) },
-    Method { name: "GreaterThanEqual", signature: "a", call: |_, args| Ok(Value::Bool(order(args)? != Ordering::Less)) },
+    Method {
+        name: "GreaterThanEqual",
+        signature: "a",
+        call: |_, args| Ok(Value::Bool(order(args)? != Ordering::Less)),
+    },
 ];
 
 fn version(args: Arguments<'_>, index: usize) -> Result<&Version, Failure> {
