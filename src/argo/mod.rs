@@ -17,6 +17,9 @@ pub mod schema;
 pub mod tables;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::check;
 pub use lower::{Lowering, lower, manifest_for};
 pub use names::{cluster_name_problem, dns_label_problem, dns_subdomain_problem};
