@@ -387,7 +387,7 @@ fn compare_applications(bundles: &[Bundle], previous: &Previous, out: &mut Vec<A
                 Some(before) if before.state == State::Absent => {
                     out.push(change(cluster, &entry.key, WhatHappened::Added));
                 }
-                Some(before) if before != entry => out.push(change(cluster, &entry.key, WhatHappened::Changed)),
+                Some(before) if !before.is_same(entry) => out.push(change(cluster, &entry.key, WhatHappened::Changed)),
                 Some(_) => {}
             }
         }

@@ -214,6 +214,16 @@ impl Index {
 }
 
 impl Entry {
+    /// Whether two entries say the same: as text, since what passes through may have its keys in any order.
+    pub fn is_same(&self, other: &Entry) -> bool {
+        let text = |entry: &Entry| {
+            let mut out = String::new();
+            entry.write(&mut out);
+            out
+        };
+        self == other || text(self) == text(other)
+    }
+
     fn write(&self, out: &mut String) {
         let [origin, parent] = [("applicationSet", text(&self.application_set)), ("parent", key(self.parent.as_ref()))];
         let namespaces = self.namespaces.iter().map(|namespace| {

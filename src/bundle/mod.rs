@@ -225,7 +225,9 @@ fn judge(site: &mut Site<'_>, input: &Input<'_>, finished: &Finishes, tasks: &mu
         slot.yields = yields;
     }
     for (claimant, why) in verdict.failed {
-        if let Some(slot) = slot_of(claimant).and_then(|at| site.slots.get_mut(at)) {
+        let Some(slot) = slot_of(claimant).and_then(|at| site.slots.get_mut(at)) else { continue };
+        // Who is held already is so for another reason.
+        if matches!(slot.content, Content::Fresh { .. }) {
             slot.fail(why, &site.directory, input.previous);
         }
     }
@@ -312,4 +314,5 @@ impl Finishes {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests read their cases")]
 mod tests;

@@ -1,1 +1,402 @@
+//! Cases of `fixtures/bundle`: a `case.yaml` with builds one after the other, and `expected.txt` with all that the last one leaves and says.
+//! `UPDATE=1` writes the expectations. Every build of every case is also checked for what must always hold.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::application::{Application, DEFAULT_NAMESPACE, Destination, Source};
+use crate::cluster::{Cluster, ClusterOrigin, Facts};
+use crate::diag::Severity;
+use crate::expand::{AppOrigin, Unit};
+use crate::lock::{BundlesLock, FleetLock};
+use crate::read::{Instance, OutputFiles, SharedObject, Tracking};
+use crate::render::{Origin, Resource};
+use crate::resolve::ResolvedSource;
+use crate::source::SourceRequest;
+use crate::span::{FileId, Span, Spanned};
+use crate::yaml::{self, Dialect, Limits, Map, Node};
+
+fn parse(text: &str) -> Vec<Node> {
+    let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V3, &Limits::default());
+    assert!(parsed.error.is_none(), "{:?} in {text}", parsed.error);
+    parsed.documents.into_iter().map(|document| document.root).filter(|root| !root.is_null()).collect()
+}
+
+fn text(node: &Node, field: &str) -> String {
+    node.get(field).and_then(Node::text).unwrap_or_default().to_owned()
+}
+
+fn items<'a>(node: &'a Node, field: &str) -> &'a [Node] {
+    node.get(field).and_then(Node::as_seq).unwrap_or_default()
+}
+
+fn entries<'a>(node: &'a Node, path: &[&str]) -> Vec<(String, &'a Node)> {
+    let map = node.at(path).and_then(Node::as_map).into_iter().flat_map(Map::iter);
+    map.map(|(key, value)| (key.text().unwrap().to_owned(), value)).collect()
+}
+
+fn strings(node: &Node, path: &[&str]) -> BTreeMap<String, String> {
+    entries(node, path).into_iter().map(|(key, value)| (key, value.text().unwrap().to_owned())).collect()
+}
+
+/// The fleet of a case.
+fn fleet(case: &Node) -> Fleet {
+    let mut fleet = Fleet::default();
+    let output = |field: &str| case.at(&["output", field]).and_then(Node::text).map(str::to_owned);
+    fleet.output.files = match output("files").as_deref() {
+        Some("resource") => OutputFiles::Resource,
+        _ => OutputFiles::App,
+    };
+    fleet.output.tracking = match output("tracking").as_deref() {
+        Some("annotation") => Tracking::Annotation,
+        Some("label") => Tracking::Label,
+        Some("annotation+label") => Tracking::AnnotationAndLabel,
+        _ => Tracking::None,
+    };
+    fleet.output.emit_applications = output("applications").is_some();
+    fleet.output.path = output("path").map(Spanned::detached);
+    for shared in items(case, "shared") {
+        fleet.shared.push(SharedObject {
+            group: text(shared, "group"),
+            kind: text(shared, "kind"),
+            name: text(shared, "name"),
+            namespace: text(shared, "namespace"),
+            span: Span::NONE,
+        });
+    }
+    let mut instances = entries(case, &["instances"]);
+    let none = Node::map(Map::new());
+    if instances.is_empty() {
+        instances.push((String::new(), &none));
+    }
+    for (name, node) in instances {
+        let mut instance = Instance { name: name.clone(), namespace: "argocd".to_owned(), ..Instance::default() };
+        instance.in_cluster = node.get("inCluster").and_then(Node::text).map(str::to_owned);
+        let settings = strings(case, &["settings"]);
+        instance.settings.data = settings.into_iter().map(|(key, value)| (key, Spanned::detached(value))).collect();
+        fleet.instances.insert(name, instance);
+    }
+    for node in items(case, "clusters") {
+        let scopes = strings(node, &["scopes"]).into_iter().map(|(kind, scope)| (kind, scope == "Namespaced"));
+        fleet.clusters.push(Cluster {
+            name: text(node, "name"),
+            server: text(node, "server"),
+            labels: strings(node, &["labels"]),
+            annotations: BTreeMap::new(),
+            project: String::new(),
+            instance: text(node, "instance"),
+            object: String::new(),
+            facts: Facts { scopes: scopes.collect(), ..Facts::default() },
+            origin: if node.get("implicit").is_some() { ClusterOrigin::Implicit } else { ClusterOrigin::Secret },
+            span: Span::NONE,
+        });
+    }
+    fleet
+}
+
+/// What a step renders.
+#[derive(Default)]
+struct Step {
+    units: Vec<ResolvedUnit>,
+    renders: Vec<Result<Vec<Arc<Rendered>>, String>>,
+    feeds_back: Vec<bool>,
+    failed_sets: Vec<(String, String, String)>,
+}
+
+impl Step {
+    fn new(step: &Node, fleet: &Fleet) -> Self {
+        let mut out = Step::default();
+        let mut shared: BTreeMap<String, Arc<Rendered>> = BTreeMap::new();
+        for node in items(step, "applications") {
+            for on in items(node, "on") {
+                let cluster = fleet.clusters.iter().position(|cluster| Some(cluster.name.as_str()) == on.text());
+                out.units.push(unit(node, cluster.expect("a cluster of the case")));
+                let sources = items(node, "objects").iter().filter_map(Node::text);
+                let renders =
+                    sources.map(|text| Arc::clone(shared.entry(text.to_owned()).or_insert_with(|| rendered(text))));
+                out.renders.push(match node.get("failed").and_then(Node::text) {
+                    Some(why) => Err(why.to_owned()),
+                    None => Ok(renders.collect()),
+                });
+                out.feeds_back.push(node.get("feedsBack").is_some());
+            }
+        }
+        for set in items(step, "failedSets") {
+            let (namespace, name) = set.text().unwrap().split_once('/').unwrap();
+            out.failed_sets.push((String::new(), namespace.to_owned(), name.to_owned()));
+        }
+        out
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        let with = self.units.iter().zip(&self.renders).zip(&self.feeds_back);
+        with.map(|((unit, renders), back)| Part { unit, renders: renders.clone(), feeds_back: *back }).collect()
+    }
+}
+
+fn rendered(text: &str) -> Arc<Rendered> {
+    let origin = Origin { span: Span::NONE, edits: Vec::new() };
+    let resources = parse(text).into_iter().map(|body| Resource { body, origin: origin.clone() });
+    Arc::new(Rendered { resources: resources.collect(), ..Rendered::default() })
+}
+
+fn key(text: &str) -> AppKey {
+    let mut parts: Vec<&str> = text.split('/').collect();
+    let name = parts.pop().unwrap().to_owned();
+    let namespace = parts.pop().unwrap_or(DEFAULT_NAMESPACE).to_owned();
+    AppKey { instance: parts.pop().unwrap_or_default().to_owned(), namespace, name }
+}
+
+fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
+    let source = Source {
+        repo_url: "https://git.example.com/fleet.git".to_owned(),
+        path: format!("apps/{}", text(node, "name")),
+        target_revision: String::new(),
+        chart: String::new(),
+        reference: String::new(),
+        name: String::new(),
+        helm: None,
+        kustomize: None,
+        directory: None,
+        plugin: None,
+        span: Span::NONE,
+    };
+    let manifest = node.get("manifest").cloned().unwrap_or_else(|| Node::map(Map::new()));
+    let application = Application {
+        key: key(&text(node, "name")),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        finalizers: manifest
+            .at(&["metadata", "finalizers"])
+            .and_then(Node::as_seq)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|item| Some(item.text()?.to_owned()))
+            .collect(),
+        project: "default".to_owned(),
+        sources: vec![source.clone()],
+        destinations: vec![Destination {
+            server: String::new(),
+            name: String::new(),
+            namespace: text(node, "namespace"),
+            overrides: None,
+            span: Span::NONE,
+        }],
+        manifest,
+        span: Span::NONE,
+    };
+    let origin = AppOrigin {
+        application_set: node.get("set").and_then(Node::text).map(|name| (name.to_owned(), Span::NONE)),
+        parent: node.get("parent").and_then(Node::text).map(key),
+        ..AppOrigin::default()
+    };
+    let commit = text(node, "commit");
+    let resolved = ResolvedSource {
+        request: SourceRequest::git(source.repo_url, text(node, "revision")),
+        path: source.path,
+        working: commit.is_empty(),
+        commit,
+        job: None,
+        span: Span::NONE,
+    };
+    let unit = Unit { application: Arc::new(application), destination: 0, origin: Arc::new(origin) };
+    ResolvedUnit { unit, cluster, sources: Ok(vec![resolved]) }
+}
+
+/// A folder in memory.
+#[derive(Clone, Default, PartialEq, Debug)]
+struct Disk(BTreeMap<String, Arc<str>>);
+
+impl Disk {
+    fn previous(&self) -> Previous {
+        let mut previous = Previous::default();
+        for (path, text) in &self.0 {
+            match path.as_str() {
+                "../fleet.lock" => previous.fleet_lock = Some(Arc::clone(text)),
+                BUNDLES_LOCK => previous.bundles_lock = Some(Arc::clone(text)),
+                _ => {
+                    previous.files.insert(path.clone(), OldFile::File(Digest::of(text.as_bytes())));
+                    if let Some((directory, INDEX)) = path.split_once('/') {
+                        previous.bundles.insert(directory.to_owned(), OldBundle::new(Arc::clone(text)));
+                    }
+                }
+            }
+        }
+        previous
+    }
+
+    fn apply(&mut self, output: &Output, changes: &Changes) {
+        for change in &changes.files {
+            let new = output.files.iter().find(|file| file.path == change.path).and_then(|file| file.text.clone());
+            match (change.what, new) {
+                (What::Missing | What::Stale | What::Edited, Some(text)) => {
+                    self.0.insert(change.path.clone(), text);
+                }
+                (What::Extra, None) => drop(self.0.remove(&change.path)),
+                _ => {}
+            }
+        }
+        let lock = output.files.iter().find(|file| file.stage == Stage::Lock).unwrap();
+        self.0.insert(lock.path.clone(), lock.text.clone().unwrap());
+        self.0.insert("../fleet.lock".to_owned(), Arc::clone(&output.fleet_lock));
+    }
+}
+
+#[cfg(feature = "host")]
+fn on_threads(count: usize, work: &(dyn Fn(usize) + Sync)) {
+    use rayon::prelude::*;
+    (0..count).into_par_iter().for_each(work);
+}
+
+#[cfg(not(feature = "host"))]
+fn on_threads(count: usize, work: &(dyn Fn(usize) + Sync)) {
+    (0..count).rev().for_each(work);
+}
+
+fn build(step: &Step, fleet: &Fleet, disk: &Disk, turned: bool) -> (Warned<Bundled>, Output, Warned<Changes>) {
+    let mut previous = disk.previous();
+    let mut parts = step.parts();
+    if turned {
+        parts.reverse();
+    }
+    let wanted = held_files(&Input { fleet, parts: &parts, previous: &previous, failed_sets: &step.failed_sets });
+    for path in wanted {
+        previous.texts.insert(path.clone(), Arc::clone(&disk.0[&path]));
+    }
+    let input = Input { fleet, parts: &parts, previous: &previous, failed_sets: &step.failed_sets };
+    let done = if turned { bundle(&input, &on_threads) } else { bundle(&input, &in_order) };
+    let pins = FleetLock::default();
+    let digests = done.value.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
+    let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b"inputs"), digests);
+    let output = output(&done.value.bundles, &pins, &lock);
+    let changes = changes(&done.value.bundles, &output, &previous);
+    (done, output, changes)
+}
+
+fn run(case: &Node) -> String {
+    let fleet = fleet(case);
+    let mut disk = Disk::default();
+    let mut report = String::new();
+    for step in items(case, "builds") {
+        for (path, node) in entries(step, &["touch"]) {
+            match node.text().filter(|_| !node.is_null()) {
+                Some(text) => drop(disk.0.insert(path, text.into())),
+                None => drop(disk.0.remove(&path)),
+            }
+        }
+        let step = Step::new(step, &fleet);
+        let (done, new, changes) = build(&step, &fleet, &disk, false);
+        let (again, same, _) = build(&step, &fleet, &disk, true);
+        assert_eq!(new.files, same.files, "the order of the parts and threads decide nothing");
+        let sorted = |found: &Diagnostics| {
+            let mut lines: Vec<String> = found.iter().map(|d| d.message.clone()).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&done.diagnostics), sorted(&again.diagnostics));
+
+        report = String::new();
+        for found in done.diagnostics.iter().chain(changes.diagnostics.iter()) {
+            let severity = if found.severity == Severity::Error { "error" } else { "warning" };
+            report.push_str(&format!("{severity} [{}] {}\n", found.code, found.message));
+        }
+        for change in &changes.value.files {
+            report.push_str(&format!("{:?} {}\n", change.what, change.path));
+        }
+        for change in &changes.value.applications {
+            report.push_str(&format!("{:?} {} on {}\n", change.what, change.key, change.cluster));
+        }
+        let forbidden = done.value.refused || changes.diagnostics.has_errors();
+        if forbidden {
+            report.push_str("nothing may be written\n");
+            continue;
+        }
+        disk.apply(&new, &changes.value);
+        for file in &new.files {
+            let there = disk.0.get(&file.path).map(|text| Digest::of(text.as_bytes()));
+            assert!(there.is_some(), "{} is listed and not there", file.path);
+            assert!(file.text.is_none() || there == Some(file.digest), "{} is not as listed", file.path);
+        }
+        for bundle in &done.value.bundles {
+            let read = Index::parse(&bundle.text).map(|index| index.to_text());
+            assert_eq!(read.as_deref(), Ok(&*bundle.text), "bundle.yaml reads as it was written");
+        }
+        let (_, _, after) = build(&step, &fleet, &disk, true);
+        let open = after.value.files.iter().filter(|change| change.what != What::Edited).count();
+        assert_eq!(open, 0, "a second build has nothing to do: {:?}", after.value.files);
+    }
+    let shown: Vec<String> = items(case, "show").iter().map(|item| item.text().unwrap().to_owned()).collect();
+    for (path, text) in &disk.0 {
+        if shown.is_empty() || shown.iter().any(|show| path.ends_with(show.as_str())) {
+            report.push_str(&format!("=== {path}\n{text}"));
+        } else {
+            report.push_str(&format!("=== {path} (not shown)\n"));
+        }
+    }
+    report
+}
+
+#[test]
+fn cases() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundle");
+    let mut folders: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders.retain(|folder| folder.join("case.yaml").exists());
+    assert!(folders.len() >= 10, "the cases are there");
+    let mut wrong = Vec::new();
+    for folder in folders {
+        let case = parse(&fs::read_to_string(folder.join("case.yaml")).unwrap()).remove(0);
+        assert!(case.get("why").is_some(), "{}: says why it exists", folder.display());
+        let found = run(&case);
+        let expected = folder.join("expected.txt");
+        if std::env::var("UPDATE").is_ok() {
+            fs::write(&expected, &found).unwrap();
+        }
+        let wanted = fs::read_to_string(&expected).unwrap_or_default();
+        if found != wanted {
+            let diff = similar::TextDiff::from_lines(&wanted, &found);
+            wrong.push(format!("{}\n{}", folder.display(), diff.unified_diff().header("expected", "found")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_are_portable_and_differ() {
+    for (name, want) in [
+        ("prod-eu", "prod-eu"),
+        (
+            "arn:aws:eks:eu-west-1:123456789012:cluster/prod",
+            "arn%3Aaws%3Aeks%3Aeu-west-1%3A123456789012%3Acluster%2Fprod",
+        ),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        (".git", "%2Egit"),
+        ("-o", "%2Do"),
+        ("a\\b", "a%5Cb"),
+        ("100%", "100%25"),
+        ("con", "%63on"),
+        ("NUL.txt", "%4EUL.txt"),
+        ("console", "console"),
+        ("dot.", "dot%2E"),
+        ("", "%"),
+        ("größe", "gr%C3%B6%C3%9Fe"),
+    ] {
+        assert_eq!(encode_name(name), want, "{name}");
+    }
+    let long = "x".repeat(253);
+    assert!(encode_name(&long).len() <= layout::LONGEST);
+    assert_ne!(encode_name(&long), encode_name(&format!("{long}y")));
+}
+
+#[test]
+fn object_references_read_back() {
+    for text in ["Deployment.apps shop/web", "Namespace shop", "ClusterRole.rbac.authorization.k8s.io system:a"] {
+        let parsed = ObjectRef::parse(text).unwrap();
+        assert_eq!(parsed.to_string(), text);
+    }
+    assert_eq!(ObjectRef::parse("Namespace"), None);
+}

@@ -12,6 +12,7 @@ mod tracked;
 mod tree;
 mod versions;
 pub mod world;
+pub mod write;
 
 pub use files::FileWorld;
 pub use pool::Pool;

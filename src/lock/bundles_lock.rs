@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::text::{Reader, Version, has_conflict_markers, one_line};
+use super::text::{Reader, Version, engines, has_conflict_markers, one_line};
 use super::{EngineVersions, State};
 use crate::diag::Checked;
 use crate::digest::Digest;
@@ -47,10 +47,7 @@ impl BundlesLock {
     }
 
     fn body(&self) -> String {
-        let mut out = String::from("engines:\n");
-        for (engine, version) in &self.engines {
-            let _ = writeln!(out, "  {}: \"{version}\"", one_line(engine));
-        }
+        let mut out = engines(&self.engines);
         let _ = write!(out, "inputs:\n  fleetLock: {}\n  files: {}\n", self.fleet_lock, self.files);
         out.push_str(if self.clusters.is_empty() { "clusters: {}\n" } else { "clusters:\n" });
         for (cluster, digest) in &self.clusters {

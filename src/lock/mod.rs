@@ -61,4 +61,5 @@ pub fn inputs_digest<'a>(files: impl IntoIterator<Item = (&'a TreePath, Digest)>
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests read their files")]
 mod tests;

@@ -2,6 +2,7 @@
 //!
 //! A scalar is plain where every YAML reader takes it for the same string, else JSON-like in double quotes; never more than one line.
 
+use super::EngineVersions;
 use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::span::{FileId, Span};
 use crate::yaml::{self, Dialect, Limits, Map, Node};
@@ -56,6 +57,22 @@ pub fn one_line(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// The `engines:` of a lock.
+pub(super) fn engines(engines: &EngineVersions) -> String {
+    if engines.is_empty() {
+        return "engines: {}\n".to_owned();
+    }
+    let lines: Vec<String> =
+        engines.iter().map(|(engine, version)| format!("  {}: {}\n", one_line(engine), quoted(version))).collect();
+    format!("engines:\n{}", lines.concat())
+}
+
+/// A string in double quotes, for places where a plain scalar could end elsewhere or be a number.
+pub(super) fn quoted(text: &str) -> String {
+    let line = one_line(text);
+    if line.starts_with('"') { line } else { format!("\"{line}\"") }
 }
 
 fn is_marker(line: &str) -> bool {
