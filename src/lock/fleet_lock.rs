@@ -26,7 +26,7 @@ pub struct Pin {
 pub struct FleetLock {
     /// Whose semantics the fleet is compiled with.
     pub engines: EngineVersions,
-    /// What was asked for, and what it is. Filled with [`FleetLock::add`].
+    /// What was asked for, and what it is.
     pub pins: BTreeMap<SourceRequest, Pin>,
 }
 
@@ -78,11 +78,6 @@ impl FleetLock {
     /// What a source is pinned to.
     pub fn pin(&self, request: &SourceRequest) -> Option<&Pin> {
         self.pins.get(request)
-    }
-
-    /// Pins a source.
-    pub fn add(&mut self, request: &SourceRequest, pin: Pin) {
-        self.pins.insert(request.clone(), pin);
     }
 }
 
