@@ -79,6 +79,11 @@ impl FleetLock {
     pub fn pin(&self, request: &SourceRequest) -> Option<&Pin> {
         self.pins.get(request)
     }
+
+    /// Pins a source.
+    pub fn add(&mut self, request: &SourceRequest, pin: Pin) {
+        self.pins.insert(request.clone(), pin);
+    }
 }
 
 fn line(request: &SourceRequest, pin: &Pin) -> String {
