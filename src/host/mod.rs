@@ -1,6 +1,6 @@
 //! Effects: files, git, threads. Outermost with `cli`; named by nobody in the core.
 //!
-//! [`files`] shows a folder on disk as a tree, [`git`] decides which revision is the working tree and reads the others from the object
+//! [`files`] shows a folder on disk as a tree, `git` decides which revision is the working tree and reads the others from the object
 //! store, [`world`] combines all trees of a run into the one [`World`](crate::world::World) that the core asks. No git program and no
 //! other subprocess is started, nothing is fetched, and the user's and the machine's git configuration does not count.
 
