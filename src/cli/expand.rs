@@ -6,7 +6,7 @@ use fleetc::application::AppKey;
 use fleetc::argo::manifest_for;
 use fleetc::compile::Compiled;
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Severity};
-use fleetc::yaml::{Node, emit, json};
+use fleetc::yaml::{Map, Node, emit, json};
 
 use super::args::Expand;
 use super::report;
@@ -78,8 +78,19 @@ fn manifests(compiled: &Compiled) -> Vec<Node> {
                 metadata.insert("name", Node::str(name.as_str()));
             }
         }
-        named.push((name, &application.key, manifest));
+        named.push((name, &application.key, typed(&manifest)));
     }
     named.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     named.into_iter().map(|(_, _, manifest)| manifest).collect()
+}
+
+/// With `apiVersion` and `kind` in front, so that the output can be applied as it is.
+fn typed(manifest: &Node) -> Node {
+    let mut object = Map::new();
+    object.insert("apiVersion", Node::str("argoproj.io/v1alpha1"));
+    object.insert("kind", Node::str("Application"));
+    for (key, value) in manifest.as_map().iter().flat_map(|map| map.iter()) {
+        object.push(key.clone(), value.clone());
+    }
+    Node::map(object)
 }

@@ -3,6 +3,9 @@
 use std::process::ExitCode;
 
 mod args;
+mod assembly;
+mod build;
+mod check;
 mod expand;
 mod explain;
 mod report;
@@ -14,6 +17,8 @@ use args::Command;
 /// Runs a command and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     match cli.command {
+        Command::Build(args) => build::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Expand(args) => expand::run(&args),
         Command::Explain(args) => explain::run(&args),
         _ => ExitCode::from(2),

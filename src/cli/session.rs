@@ -68,6 +68,15 @@ impl Session {
         Ok(Session { world, pool, output, input, tools: Tools::default(), options })
     }
 
+    /// Prints errors of usage and says the exit code.
+    pub(crate) fn refuse(&self, mut errors: Diagnostics) -> ExitCode {
+        self.print_findings(&mut errors);
+        if self.is_json() {
+            self.print_json(&errors, serde_json::json!({}));
+        }
+        ExitCode::from(report::exit_code(&errors, true))
+    }
+
     /// Compiles the fleet up to its renders.
     pub(crate) fn compile(&self) -> Warned<Compiled> {
         let progress = self.progress("compiling");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Compiled, failures, feeds_back};
 use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
-use crate::diag::{Diagnostic, Diagnostics, Warned};
+use crate::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use crate::lock::{BundlesLock, EngineVersions, FleetLock, Pin, inputs_digest};
 use crate::read::Engines;
 use crate::span::{FileId, Span};
@@ -32,8 +32,13 @@ pub fn parts(compiled: &Compiled) -> Warned<Vec<Part<'_>>> {
         let errors = failures(unit, &compiled.renders);
         let why = errors.iter().find(|d| d.is_error()).map(|d| d.message.clone());
         for error in errors {
-            let at = *places.entry(error).or_insert_with_key(|error| {
-                found.push(error.clone());
+            // A source that is missing is missing once, however many places ask for it.
+            let mut key = error.clone();
+            if error.cause == Cause::Source {
+                key.span = Span::NONE;
+            }
+            let at = *places.entry(key).or_insert_with(|| {
+                found.push(error);
                 found.len() - 1
             });
             holds.entry(at).or_default().push(unit.unit.application.key.to_string());
@@ -64,8 +69,10 @@ pub fn parts(compiled: &Compiled) -> Warned<Vec<Part<'_>>> {
     Warned { value: parts, diagnostics }
 }
 
-/// `held: a, b, c and 97 more`.
+/// `this holds a, b, c and 97 more applications`.
 fn held(names: &[String]) -> String {
+    let mut names = names.to_vec();
+    names.dedup();
     let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
     match names.len() {
         0..=3 => format!("this holds {}", shown.join(", ")),

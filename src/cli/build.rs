@@ -1,0 +1,55 @@
+//! `fleetc build`: compile the fleet and write its bundles and locks.
+
+use std::process::ExitCode;
+
+use super::args::Build;
+use super::assembly::{Assembly, nothing_written, plural};
+use super::report;
+
+/// Runs the command.
+pub(crate) fn run(args: &Build) -> ExitCode {
+    let mut assembly = match Assembly::make(&args.fleet, args.output.as_deref(), args.keep_going) {
+        Ok(assembly) => assembly,
+        Err(code) => return code,
+    };
+    let held = assembly.held();
+    let mut written = None;
+    if assembly.assembled.is_none() {
+        let why = "an error leaves open which application is where, and a missing one would later read as a removal";
+        assembly.diagnostics.push(nothing_written(why));
+    } else if assembly.session.is_strict() && (held > 0 || assembly.diagnostics.has_errors()) {
+        assembly.diagnostics.push(nothing_written("with `--strict` every application must render"));
+    } else if let Some(assembled) = &assembly.assembled {
+        let progress = assembly.session.progress("writing");
+        match assembly.folder.write(&assembled.output, &assembled.changes) {
+            Ok(done) => written = Some(done),
+            Err(errors) => assembly.diagnostics.extend(errors),
+        }
+        progress.finish_and_clear();
+    }
+    let mut diagnostics = std::mem::take(&mut assembly.diagnostics);
+    assembly.session.print_findings(&mut diagnostics);
+    if assembly.session.is_json() {
+        let mut data = assembly.data();
+        if let (Some(fields), Some(done)) = (data.as_object_mut(), written) {
+            let done =
+                serde_json::json!({"written": done.written, "removed": done.removed, "unchanged": done.unchanged});
+            fields.insert("output".to_owned(), done);
+        }
+        assembly.session.print_json(&diagnostics, data);
+    } else if let Some(done) = written {
+        let mut line = format!(
+            "{}: {} written, {} removed, {} unchanged in {}",
+            assembly.counted(),
+            plural(done.written, "file"),
+            done.removed,
+            done.unchanged,
+            assembly.folder.path().display()
+        );
+        if held > 0 {
+            line.push_str(&format!("; {held} held at their last good files or absent"));
+        }
+        assembly.session.say(&line);
+    }
+    ExitCode::from(report::exit_code(&diagnostics, false))
+}

@@ -1,0 +1,39 @@
+//! `fleetc check`: whether bundles and locks are what the sources say now. Writes nothing.
+
+use std::process::ExitCode;
+
+use super::args::Check;
+use super::assembly::{Assembly, plural};
+use super::report;
+use super::session::print_out;
+
+/// Runs the command.
+pub(crate) fn run(args: &Check) -> ExitCode {
+    let mut assembly = match Assembly::make(&args.fleet, args.output.as_deref(), args.keep_going) {
+        Ok(assembly) => assembly,
+        Err(code) => return code,
+    };
+    let mut diagnostics = std::mem::take(&mut assembly.diagnostics);
+    assembly.session.print_findings(&mut diagnostics);
+    let stale = assembly.assembled.as_ref().is_none_or(|assembled| !assembled.changes.is_current());
+    if assembly.session.is_json() {
+        let mut data = assembly.data();
+        if let Some(fields) = data.as_object_mut() {
+            fields.insert("current".to_owned(), serde_json::Value::Bool(!stale));
+        }
+        assembly.session.print_json(&diagnostics, data);
+    } else if let Some(assembled) = &assembly.assembled {
+        let mut lines = assembly.lines();
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        print_out(&lines.join("\n"));
+        if stale {
+            let files = assembled.changes.files.len();
+            assembly.session.say(&format!("stale: {} differ; run `fleetc build`", plural(files, "file")));
+        } else {
+            assembly.session.say(&format!("up to date: {}", assembly.counted()));
+        }
+    }
+    ExitCode::from(report::exit_code(&diagnostics, stale))
+}
