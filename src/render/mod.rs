@@ -1,10 +1,12 @@
 //! Fourth phase: one source directory, rendered into objects. Same inputs, same objects; no clock, network or environment.
 //!
-//! [`render()`] gives a job to the renderer that it names. [`directory`] reads plain manifests as Argo CD does. What a render needs and does not have is [`Stop::Wants`], what is wrong
+//! [`render()`] gives a job to the renderer that it names. [`directory`] reads plain manifests as Argo CD does, [`kustomize`] prints what
+//! `kustomize build` prints. What a render needs and does not have is [`Stop::Wants`], what is wrong
 //! with its files [`Stop::Failed`]. Where an object came from lies beside its body ([`Origin`]), never in it.
 
 pub mod directory;
 mod dispatch;
+pub mod kustomize;
 
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::source::SourceRequest;
@@ -15,7 +17,10 @@ pub use dispatch::render;
 
 /// What renders of one compile share. Plain directories share nothing: equal ones are one job.
 #[derive(Debug, Default)]
-pub struct Tools {}
+pub struct Tools {
+    /// Files and bases of kustomizations.
+    pub kustomize: kustomize::Tools,
+}
 
 /// Where an object came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

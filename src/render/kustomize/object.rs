@@ -1,0 +1,315 @@
+//! An object under way: its body, its names so far, and what later steps must know of its past.
+//!
+//! The original keeps this history in annotations that it strips at the end; here it lies beside the body (kustomize v5.8.2,
+//! api/resource/resource.go, kyaml/resid). Every step that may change identity calls [`Object::refresh`].
+
+use smol_str::SmolStr;
+
+use crate::k8s::object::{Gvk, ObjectId};
+use crate::k8s::scope::{self, Scope};
+use crate::span::Span;
+use crate::yaml::{Dialect, Duplicate, Map, Node, Style, Tag, View, plain_tag};
+
+/// The namespace in which kustomize puts what has none.
+const CLUSTER: &str = "_non_namespaceable_";
+
+/// Group, version, kind, name and namespace as kustomize compares them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Id {
+    /// Group, version, kind.
+    pub gvk: Gvk,
+    /// Name.
+    pub name: SmolStr,
+    /// Namespace as written.
+    pub namespace: SmolStr,
+    /// Known to live directly in the cluster.
+    pub cluster: bool,
+}
+
+/// What makes two ids equal: the effective namespace stands for the written one.
+pub(super) type Key = (Gvk, SmolStr, SmolStr);
+
+impl Id {
+    /// An id with scope knowledge.
+    pub fn new(gvk: Gvk, name: SmolStr, namespace: SmolStr) -> Self {
+        let cluster = is_cluster_scoped(&gvk);
+        Id { gvk, name, namespace, cluster }
+    }
+
+    /// The id of an object.
+    pub fn of(body: &Node) -> Self {
+        let gvk = Gvk::of(body);
+        Id::new(gvk, meta_text(body, "name"), meta_text(body, "namespace"))
+    }
+
+    /// The namespace with which ids are compared.
+    pub fn effective_namespace(&self) -> SmolStr {
+        if self.cluster {
+            SmolStr::new_static(CLUSTER)
+        } else if self.namespace.is_empty() {
+            SmolStr::new_static("default")
+        } else {
+            self.namespace.clone()
+        }
+    }
+
+    /// The form in which ids are compared.
+    pub fn key(&self) -> Key {
+        (self.gvk.clone(), self.name.clone(), self.effective_namespace())
+    }
+}
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let id = ObjectId { gvk: self.gvk.clone(), namespace: self.namespace.clone(), name: self.name.clone() };
+        f.write_str(&id.resid())
+    }
+}
+
+/// Whether kustomize knows a kind to live directly in the cluster; kinds it does not know count as namespaced.
+pub(super) fn is_cluster_scoped(gvk: &Gvk) -> bool {
+    if gvk.group.is_empty() {
+        return scope::kustomize(&gvk.version, &gvk.kind) == Some(Scope::Cluster);
+    }
+    scope::kustomize(&gvk.api_version(), &gvk.kind) == Some(Scope::Cluster)
+}
+
+/// Whether `gvk` has all parts that `selector` names; empty parts of the selector match anything.
+pub(super) fn selects(selector: &Gvk, gvk: &Gvk) -> bool {
+    (selector.group.is_empty() || selector.group == gvk.group)
+        && (selector.version.is_empty() || selector.version == gvk.version)
+        && (selector.kind.is_empty() || selector.kind == gvk.kind)
+}
+
+/// An id that an object had before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Previous {
+    /// Its name then.
+    pub name: SmolStr,
+    /// Its effective namespace then.
+    pub namespace: SmolStr,
+    /// Its kind then; group and version are always the current ones.
+    pub kind: SmolStr,
+}
+
+/// How a generated object meets one of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum Behavior {
+    /// Nothing was said: as create.
+    #[default]
+    Unspecified,
+    /// There must be none.
+    Create,
+    /// It takes the place of the other.
+    Replace,
+    /// It is merged into the other.
+    Merge,
+}
+
+impl Behavior {
+    /// Words other than the three count as nothing said (types/generationbehavior.go).
+    pub fn named(word: &str) -> Self {
+        match word {
+            "create" => Behavior::Create,
+            "replace" => Behavior::Replace,
+            "merge" => Behavior::Merge,
+            _ => Behavior::Unspecified,
+        }
+    }
+
+    /// As messages of the original call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Behavior::Unspecified => "unspecified",
+            Behavior::Create => "create",
+            Behavior::Replace => "replace",
+            Behavior::Merge => "merge",
+        }
+    }
+}
+
+/// One object of an accumulation.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    /// The object; null once a patch has deleted it.
+    pub body: Node,
+    id: Id,
+    /// Former ids, oldest first.
+    pub previous: Vec<Previous>,
+    /// Name prefixes applied so far, innermost first.
+    pub prefixes: Vec<SmolStr>,
+    /// Name suffixes applied so far, innermost first.
+    pub suffixes: Vec<SmolStr>,
+    /// Gets a hash at the end of its name.
+    pub needs_hash: bool,
+    /// What the generator asked for.
+    pub behavior: Behavior,
+    /// Vars that read from it.
+    pub vars: Vec<SmolStr>,
+    /// Where it is written.
+    pub span: Span,
+    /// What wrote into it.
+    pub edits: Vec<Span>,
+    /// A key that it has twice: an error when it is printed.
+    pub duplicate: Option<Duplicate>,
+}
+
+impl Object {
+    /// An object as it was read.
+    pub fn new(body: Node, span: Span) -> Self {
+        let id = Id::of(&body);
+        Object {
+            body,
+            id,
+            previous: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            needs_hash: false,
+            behavior: Behavior::Unspecified,
+            vars: Vec::new(),
+            span,
+            edits: Vec::new(),
+            duplicate: None,
+        }
+    }
+
+    /// Its current id.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// Reads the id anew; `true` if it changed.
+    pub fn refresh(&mut self) -> bool {
+        let same = text_is(self.body.get("kind"), &self.id.gvk.kind)
+            && api_version_is(self.body.get("apiVersion"), &self.id.gvk)
+            && meta_text(&self.body, "name") == self.id.name
+            && meta_text(&self.body, "namespace") == self.id.namespace;
+        if !same {
+            self.id = Id::of(&self.body);
+        }
+        !same
+    }
+
+    /// Whether nothing is left of it.
+    pub fn is_empty(&self) -> bool {
+        is_nil_or_empty(&self.body)
+    }
+
+    /// Keeps the current id as a former one.
+    pub fn store_previous(&mut self) {
+        self.previous.push(Previous {
+            name: self.id.name.clone(),
+            namespace: self.id.effective_namespace(),
+            kind: self.id.gvk.kind.clone(),
+        });
+    }
+
+    /// A former id. The original loses the knowledge of scope here, which the stored effective namespace makes up for.
+    pub fn previous_id(&self, previous: &Previous) -> Id {
+        Id {
+            gvk: Gvk { kind: previous.kind.clone(), ..self.id.gvk.clone() },
+            name: previous.name.clone(),
+            namespace: previous.namespace.clone(),
+            cluster: false,
+        }
+    }
+
+    /// The id it had at first.
+    pub fn original_id(&self) -> Id {
+        self.previous.first().map_or_else(|| self.id.clone(), |first| self.previous_id(first))
+    }
+
+    /// All ids it ever had, the current one last.
+    pub fn all_ids(&self) -> impl Iterator<Item = Id> {
+        self.previous.iter().map(|previous| self.previous_id(previous)).chain(std::iter::once(self.id.clone()))
+    }
+
+    /// Sets the name, keeping the style in which one is written.
+    pub fn set_name(&mut self, name: &str) {
+        set_path_text(&mut self.body, &["metadata", "name"], name);
+        self.refresh();
+    }
+}
+
+fn text_is(node: Option<&Node>, text: &str) -> bool {
+    node.and_then(Node::text).unwrap_or_default() == text
+}
+
+fn api_version_is(node: Option<&Node>, gvk: &Gvk) -> bool {
+    let text = node.and_then(Node::text).unwrap_or_default();
+    let (group, version) = text.split_once('/').unwrap_or(("", text));
+    group == gvk.group && version == gvk.version
+}
+
+/// A text of `metadata`; empty where it is missing, null or no scalar (kyaml `getMetaStringField`).
+pub(super) fn meta_text(body: &Node, field: &str) -> SmolStr {
+    let node = body.get("metadata").and_then(|meta| meta.get(field)).filter(|node| !node.is_null());
+    node.and_then(Node::smol).unwrap_or_default()
+}
+
+/// Null, or a collection without entries.
+pub(super) fn is_nil_or_empty(node: &Node) -> bool {
+    match node.view() {
+        View::Scalar(tag, _) => tag == Tag::Null,
+        View::Seq(items) => items.is_empty(),
+        View::Map(map) => map.is_empty(),
+    }
+}
+
+/// A scalar with a new text whose tag is not fixed: quoted styles make a string, plain text is resolved again
+/// (a yaml.Node with empty tag, as kyaml's setters leave it).
+pub(super) fn retexted(node: &Node, text: &str) -> Node {
+    let tag = match node.style() {
+        Style::Plain | Style::Flow => plain_tag(Dialect::V3, text),
+        Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded => Tag::Str,
+    };
+    Node::scalar(tag, text).with_style(node.style()).with_span(node.span())
+}
+
+/// Sets the text at a path of keys as kyaml's `SetMapField` of an untagged scalar does; missing maps are made.
+pub(super) fn set_path_text(body: &mut Node, path: &[&str], text: &str) {
+    let Some((last, above)) = path.split_last() else { return };
+    let mut node = body;
+    for key in above {
+        let Some(map) = node.map_mut() else { return };
+        if !map.contains(key) {
+            map.insert(*key, Node::map(Map::new()));
+        }
+        let Some(next) = map.get_mut(key) else { return };
+        node = next;
+    }
+    let Some(map) = node.map_mut() else { return };
+    match map.get_mut(last) {
+        Some(there) if there.is_scalar() => *there = retexted(there, text),
+        Some(there) => *there = Node::str(text),
+        None => map.insert(*last, Node::str(text)),
+    }
+}
+
+/// The entries of `metadata.labels` or `.annotations` as texts, whatever their tags, sorted; collections count as empty
+/// (kyaml `getMapFromMeta`).
+pub(super) fn meta_map(body: &Node, field: &str) -> Vec<(SmolStr, SmolStr)> {
+    let Some(map) = body.get("metadata").and_then(|meta| meta.get(field)).and_then(Node::as_map) else {
+        return Vec::new();
+    };
+    let mut entries: Vec<(SmolStr, SmolStr)> =
+        map.iter().map(|(key, value)| (key.smol().unwrap_or_default(), value.smol().unwrap_or_default())).collect();
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    entries
+}
+
+/// Replaces `metadata.labels` or `.annotations`: all values become strings, an empty map goes (kyaml `setMapInMetadata`).
+pub(super) fn set_meta_map(body: &mut Node, field: &str, entries: Vec<(SmolStr, SmolStr)>) {
+    let Some(map) = body.map_mut() else { return };
+    if !map.contains("metadata") {
+        map.insert("metadata", Node::map(Map::new()));
+    }
+    let Some(meta) = map.get_mut("metadata").and_then(Node::map_mut) else { return };
+    if entries.is_empty() {
+        meta.remove(field);
+        return;
+    }
+    let values: Map = entries.into_iter().map(|(key, value)| (Node::str(key), Node::str(value))).collect();
+    let span = meta.get(field).map_or(Span::NONE, Node::span);
+    meta.insert(field, Node::map(values).with_span(span));
+}
