@@ -23,7 +23,7 @@ pub mod sigs;
 
 pub use node::{Map, Node, Style, Tag, View};
 pub use number::{Number, go_float, json_float};
-pub use resolve::{bool_value, timestamp_rfc3339};
+pub use resolve::{bool_value, plain as plain_tag, timestamp_rfc3339};
 
 use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::span::{FileId, Span};

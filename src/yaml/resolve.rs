@@ -8,7 +8,7 @@ use super::number::{self, Number};
 use super::{Dialect, Tag};
 
 /// The type of a plain scalar without a tag.
-pub(super) fn plain(dialect: Dialect, text: &str) -> Tag {
+pub fn plain(dialect: Dialect, text: &str) -> Tag {
     let Some(first) = text.as_bytes().first() else { return Tag::Null };
     match first {
         b'~' if text.len() == 1 => Tag::Null,

@@ -113,7 +113,7 @@ impl Config {
     ///
     /// # Errors
     /// Two specs differ only in `create`.
-    pub fn merge(self: &Arc<Self>, other: &Arc<Config>) -> Result<Arc<Config>, String> {
+    pub(super) fn merge(self: &Arc<Self>, other: &Arc<Config>) -> Result<Arc<Config>, String> {
         if Arc::ptr_eq(self, other) || **other == Config::default() {
             return Ok(Arc::clone(self));
         }
@@ -135,10 +135,11 @@ impl Config {
     ///
     /// # Errors
     /// Two specs differ only in `create`.
-    pub fn refer(&mut self, more: Referral) -> Result<(), String> {
+    pub(super) fn refer(&mut self, more: Referral) -> Result<(), String> {
         match self.name_reference.iter_mut().find(|referral| referral.target == more.target) {
             Some(referral) => {
-                merge_specs(&mut referral.fields, &more.fields).map_err(|reason| format!("{reason} in `nameReference`"))?;
+                merge_specs(&mut referral.fields, &more.fields)
+                    .map_err(|reason| format!("{reason} in `nameReference`"))?;
             }
             None => self.name_reference.push(more),
         }
@@ -146,7 +147,7 @@ impl Config {
     }
 
     /// Reads a file of `configurations`; unknown fields are problems.
-    pub fn read(node: &Node, reader: &mut Reader) -> Config {
+    pub(super) fn read(node: &Node, reader: &mut Reader) -> Config {
         let mut config = Config::default();
         let mut fields = reader.fields(node, "transformer configuration");
         for (name, list) in config.lists_mut() {

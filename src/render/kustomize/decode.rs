@@ -28,12 +28,12 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Where the mapping is.
-    pub fn span(&self) -> Span {
+    pub(super) fn span(&self) -> Span {
         self.span
     }
 
     /// The value of a field; `None` when it is missing or null.
-    pub fn take(&mut self, name: &'static str) -> Option<&'n Node> {
+    pub(super) fn take(&mut self, name: &'static str) -> Option<&'n Node> {
         self.take_any(name).filter(|node| !node.is_null())
     }
 
@@ -41,7 +41,9 @@ impl<'n> Fields<'n> {
         self.asked.push(name);
         let map = self.map?;
         map.get(name).or_else(|| {
-            map.iter().find(|(key, _)| key.text().is_some_and(|key| key.eq_ignore_ascii_case(name))).map(|(_, value)| value)
+            map.iter()
+                .find(|(key, _)| key.text().is_some_and(|key| key.eq_ignore_ascii_case(name)))
+                .map(|(_, value)| value)
         })
     }
 }
@@ -56,7 +58,7 @@ impl Reader {
     }
 
     /// A mapping, to take fields from; null is one without fields.
-    pub fn fields<'n>(&mut self, node: &'n Node, what: &'static str) -> Fields<'n> {
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &'static str) -> Fields<'n> {
         let map = node.as_map();
         if map.is_none() && !node.is_null() {
             self.mismatch(node, what, "a mapping");
@@ -65,27 +67,30 @@ impl Reader {
     }
 
     /// Reports the fields that nobody took.
-    pub fn finish(&mut self, fields: Fields<'_>) {
+    pub(super) fn finish(&mut self, fields: Fields<'_>) {
         let Some(map) = fields.map.filter(|_| self.strict) else { return };
         for (key, _) in map.iter() {
             let name = key.text().unwrap_or_default();
             if fields.asked.iter().any(|asked| asked.eq_ignore_ascii_case(name)) {
                 continue;
             }
-            let mut error =
-                Diagnostic::error("kustomize/unknown-field", key.span(), format!("unknown field `{name}` in `{}`", fields.what));
+            let mut error = Diagnostic::error(
+                "kustomize/unknown-field",
+                key.span(),
+                format!("unknown field `{name}` in `{}`", fields.what),
+            );
             error.hints.extend(did_you_mean(name, fields.asked.iter().copied()));
             self.problems.push(error);
         }
     }
 
     /// A string.
-    pub fn text(&mut self, node: Option<&Node>, what: &'static str) -> SmolStr {
+    pub(super) fn text(&mut self, node: Option<&Node>, what: &'static str) -> SmolStr {
         self.spanned(node, what).value
     }
 
     /// A string with its place.
-    pub fn spanned(&mut self, node: Option<&Node>, what: &'static str) -> Spanned<SmolStr> {
+    pub(super) fn spanned(&mut self, node: Option<&Node>, what: &'static str) -> Spanned<SmolStr> {
         let Some(node) = node else { return Spanned::detached(SmolStr::default()) };
         let text = match node.tag() {
             Some(Tag::Str | Tag::Timestamp | Tag::Binary) => node.smol().unwrap_or_default(),
@@ -108,7 +113,7 @@ impl Reader {
     }
 
     /// A boolean.
-    pub fn flag(&mut self, node: Option<&Node>, what: &'static str) -> bool {
+    pub(super) fn flag(&mut self, node: Option<&Node>, what: &'static str) -> bool {
         let Some(node) = node else { return false };
         if let (Some(Tag::Bool), Some(text)) = (node.tag(), node.text()) {
             return bool_value(text).unwrap_or(false);
@@ -118,7 +123,7 @@ impl Reader {
     }
 
     /// An integer.
-    pub fn integer(&mut self, node: Option<&Node>, what: &'static str) -> i64 {
+    pub(super) fn integer(&mut self, node: Option<&Node>, what: &'static str) -> i64 {
         use crate::yaml::Number;
         let Some(node) = node else { return 0 };
         match node.number() {
@@ -133,7 +138,7 @@ impl Reader {
     }
 
     /// The items of a list; null is empty.
-    pub fn list<'n>(&mut self, node: Option<&'n Node>, what: &'static str) -> &'n [Node] {
+    pub(super) fn list<'n>(&mut self, node: Option<&'n Node>, what: &'static str) -> &'n [Node] {
         match node {
             None => &[],
             Some(node) => node.as_seq().unwrap_or_else(|| {
@@ -144,12 +149,12 @@ impl Reader {
     }
 
     /// A list of strings with their places.
-    pub fn texts(&mut self, node: Option<&Node>, what: &'static str) -> Vec<Spanned<SmolStr>> {
+    pub(super) fn texts(&mut self, node: Option<&Node>, what: &'static str) -> Vec<Spanned<SmolStr>> {
         self.list(node, what).iter().map(|item| self.spanned(Some(item), what)).collect()
     }
 
     /// A mapping of strings, sorted by key.
-    pub fn map(&mut self, node: Option<&Node>, what: &'static str) -> BTreeMap<SmolStr, SmolStr> {
+    pub(super) fn map(&mut self, node: Option<&Node>, what: &'static str) -> BTreeMap<SmolStr, SmolStr> {
         let Some(node) = node else { return BTreeMap::new() };
         let Some(map) = node.as_map() else {
             self.mismatch(node, what, "a mapping");

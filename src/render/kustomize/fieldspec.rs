@@ -48,7 +48,7 @@ pub(super) type Change<'f> = dyn FnMut(&Node) -> Result<Option<Node>, String> + 
 
 impl FieldSpec {
     /// A spec from its parts.
-    pub fn new(gvk: Gvk, path: &str, create: bool) -> Self {
+    pub(super) fn new(gvk: Gvk, path: &str, create: bool) -> Self {
         let segments = split_path(path, '/')
             .into_iter()
             .map(|part| match part.strip_suffix("[]") {
@@ -60,7 +60,7 @@ impl FieldSpec {
     }
 
     /// Whether it speaks of objects of this kind.
-    pub fn matches(&self, gvk: &Gvk) -> bool {
+    pub(super) fn matches(&self, gvk: &Gvk) -> bool {
         selects(&self.gvk, gvk)
     }
 
@@ -68,7 +68,7 @@ impl FieldSpec {
     ///
     /// # Errors
     /// The path runs into a scalar, or `change` refuses.
-    pub fn rewrite(&self, body: &Node, leaf: Leaf, change: &mut Change<'_>) -> Result<Option<Node>, String> {
+    pub(super) fn rewrite(&self, body: &Node, leaf: Leaf, change: &mut Change<'_>) -> Result<Option<Node>, String> {
         rewrite(body, &self.segments, self.create && leaf != Leaf::Never, leaf, change)
             .map_err(|reason| format!("field `{}`: {reason}", self.path))
     }

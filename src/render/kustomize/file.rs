@@ -56,7 +56,6 @@ pub(super) struct Kustomization {
     pub sort_options: Option<SortOptions>,
     /// Charts to inflate, as written.
     pub helm_charts: Vec<Node>,
-    pub helm_globals: Option<Node>,
     /// Deprecated fields in use.
     pub deprecated: Vec<(Span, &'static str)>,
 }
@@ -210,7 +209,7 @@ impl Kustomization {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(root: &Node) -> Result<Self, Diagnostics> {
+    pub(super) fn read(root: &Node) -> Result<Self, Diagnostics> {
         let mut reader = Reader { strict: true, ..Reader::default() };
         let file = Self::read_with(&mut reader, root);
         if reader.problems.has_errors() { Err(reader.problems) } else { Ok(file) }
@@ -246,6 +245,7 @@ impl Kustomization {
         let mut images = read_images(r, &mut f, "images");
         images.extend(read_images(r, &mut f, "imageTags"));
         let mut helm_charts = r.list(f.take("helmCharts"), "helmCharts").to_vec();
+        f.take("helmGlobals");
         helm_charts.extend_from_slice(r.list(f.take("helmChartInflationGenerator"), "helmChartInflationGenerator"));
         let file = Kustomization {
             component,
@@ -293,7 +293,6 @@ impl Kustomization {
             build_metadata: r.texts(f.take("buildMetadata"), "buildMetadata"),
             sort_options: f.take("sortOptions").map(|node| read_sort_options(r, node)),
             helm_charts,
-            helm_globals: f.take("helmGlobals").cloned(),
             deprecated,
         };
         let others = root.as_map().is_some_and(|map| {
@@ -418,9 +417,8 @@ fn read_replacement_fields(r: &mut Reader, f: &mut Fields<'_>) -> Replacement {
         source
     });
     let source_value = f.take("sourceValue").map(|node| r.text(Some(node), "sourceValue"));
-    let targets = f.take("targets").map(|node| {
-        r.list(Some(node), "targets").iter().map(|node| read_target(r, node)).collect()
-    });
+    let targets =
+        f.take("targets").map(|node| r.list(Some(node), "targets").iter().map(|node| read_target(r, node)).collect());
     Replacement { source, source_value, targets, span: f.span() }
 }
 
@@ -532,7 +530,9 @@ fn read_generator_options(r: &mut Reader, node: &Node) -> GeneratorOptions {
 fn read_openapi(r: &mut Reader, node: &Node) -> OpenApi {
     // A mapping of strings in the original: other keys are allowed and mean nothing.
     let mut values = r.map(Some(node), "openapi");
-    let mut text = |name: &str| values.remove(name).map(|value| Spanned::new(value, node.get(name).map_or(node.span(), Node::span)));
+    let mut text = |name: &str| {
+        values.remove(name).map(|value| Spanned::new(value, node.get(name).map_or(node.span(), Node::span)))
+    };
     OpenApi { path: text("path"), version: text("version"), span: node.span() }
 }
 

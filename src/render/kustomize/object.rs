@@ -31,19 +31,19 @@ pub(super) type Key = (Gvk, SmolStr, SmolStr);
 
 impl Id {
     /// An id with scope knowledge.
-    pub fn new(gvk: Gvk, name: SmolStr, namespace: SmolStr) -> Self {
+    pub(super) fn new(gvk: Gvk, name: SmolStr, namespace: SmolStr) -> Self {
         let cluster = is_cluster_scoped(&gvk);
         Id { gvk, name, namespace, cluster }
     }
 
     /// The id of an object.
-    pub fn of(body: &Node) -> Self {
+    pub(super) fn of(body: &Node) -> Self {
         let gvk = Gvk::of(body);
         Id::new(gvk, meta_text(body, "name"), meta_text(body, "namespace"))
     }
 
     /// The namespace with which ids are compared.
-    pub fn effective_namespace(&self) -> SmolStr {
+    pub(super) fn effective_namespace(&self) -> SmolStr {
         if self.cluster {
             SmolStr::new_static(CLUSTER)
         } else if self.namespace.is_empty() {
@@ -54,7 +54,7 @@ impl Id {
     }
 
     /// The form in which ids are compared.
-    pub fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         (self.gvk.clone(), self.name.clone(), self.effective_namespace())
     }
 }
@@ -108,7 +108,7 @@ pub(super) enum Behavior {
 
 impl Behavior {
     /// Words other than the three count as nothing said (types/generationbehavior.go).
-    pub fn named(word: &str) -> Self {
+    pub(super) fn named(word: &str) -> Self {
         match word {
             "create" => Behavior::Create,
             "replace" => Behavior::Replace,
@@ -118,7 +118,7 @@ impl Behavior {
     }
 
     /// As messages of the original call it.
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Behavior::Unspecified => "unspecified",
             Behavior::Create => "create",
@@ -156,7 +156,7 @@ pub(super) struct Object {
 
 impl Object {
     /// An object as it was read.
-    pub fn new(body: Node, span: Span) -> Self {
+    pub(super) fn new(body: Node, span: Span) -> Self {
         let id = Id::of(&body);
         Object {
             body,
@@ -174,12 +174,12 @@ impl Object {
     }
 
     /// Its current id.
-    pub fn id(&self) -> &Id {
+    pub(super) fn id(&self) -> &Id {
         &self.id
     }
 
     /// Reads the id anew; `true` if it changed.
-    pub fn refresh(&mut self) -> bool {
+    pub(super) fn refresh(&mut self) -> bool {
         let same = text_is(self.body.get("kind"), &self.id.gvk.kind)
             && api_version_is(self.body.get("apiVersion"), &self.id.gvk)
             && meta_text(&self.body, "name") == self.id.name
@@ -191,12 +191,12 @@ impl Object {
     }
 
     /// Whether nothing is left of it.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         is_nil_or_empty(&self.body)
     }
 
     /// Keeps the current id as a former one.
-    pub fn store_previous(&mut self) {
+    pub(super) fn store_previous(&mut self) {
         self.previous.push(Previous {
             name: self.id.name.clone(),
             namespace: self.id.effective_namespace(),
@@ -205,7 +205,7 @@ impl Object {
     }
 
     /// A former id. The original loses the knowledge of scope here, which the stored effective namespace makes up for.
-    pub fn previous_id(&self, previous: &Previous) -> Id {
+    pub(super) fn previous_id(&self, previous: &Previous) -> Id {
         Id {
             gvk: Gvk { kind: previous.kind.clone(), ..self.id.gvk.clone() },
             name: previous.name.clone(),
@@ -215,17 +215,17 @@ impl Object {
     }
 
     /// The id it had at first.
-    pub fn original_id(&self) -> Id {
+    pub(super) fn original_id(&self) -> Id {
         self.previous.first().map_or_else(|| self.id.clone(), |first| self.previous_id(first))
     }
 
     /// All ids it ever had, the current one last.
-    pub fn all_ids(&self) -> impl Iterator<Item = Id> {
+    pub(super) fn all_ids(&self) -> impl Iterator<Item = Id> {
         self.previous.iter().map(|previous| self.previous_id(previous)).chain(std::iter::once(self.id.clone()))
     }
 
     /// Sets the name, keeping the style in which one is written.
-    pub fn set_name(&mut self, name: &str) {
+    pub(super) fn set_name(&mut self, name: &str) {
         set_path_text(&mut self.body, &["metadata", "name"], name);
         self.refresh();
     }
@@ -286,6 +286,19 @@ pub(super) fn set_path_text(body: &mut Node, path: &[&str], text: &str) {
     }
 }
 
+/// A key as kyaml makes it: plain and untagged, so that `1` is a number (and then an error when it is printed).
+pub(super) fn key_node(text: &str) -> Node {
+    Node::scalar(plain_tag(Dialect::V3, text), text)
+}
+
+/// Sets a key; a new one is made as [`key_node`] does.
+pub(super) fn set_key(map: &mut Map, key: &str, value: Node) {
+    match map.get_mut(key) {
+        Some(slot) => *slot = value,
+        None => map.push(key_node(key), value),
+    }
+}
+
 /// The entries of `metadata.labels` or `.annotations` as texts, whatever their tags, sorted; collections count as empty
 /// (kyaml `getMapFromMeta`).
 pub(super) fn meta_map(body: &Node, field: &str) -> Vec<(SmolStr, SmolStr)> {
@@ -309,7 +322,7 @@ pub(super) fn set_meta_map(body: &mut Node, field: &str, entries: Vec<(SmolStr, 
         meta.remove(field);
         return;
     }
-    let values: Map = entries.into_iter().map(|(key, value)| (Node::str(key), Node::str(value))).collect();
+    let values: Map = entries.into_iter().map(|(key, value)| (key_node(&key), Node::str(value))).collect();
     let span = meta.get(field).map_or(Span::NONE, Node::span);
     meta.insert(field, Node::map(values).with_span(span));
 }

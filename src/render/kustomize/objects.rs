@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::object::{Behavior, Id, Key, Object, meta_map, set_meta_map};
+use super::object::{Behavior, Id, Key, Object, key_node, meta_map, set_meta_map};
 use crate::span::Span;
 use crate::yaml::{Map, Node};
 
@@ -19,29 +19,29 @@ pub(super) struct Objects {
 
 impl Objects {
     /// A list whose ids nobody has compared.
-    pub fn of(list: Vec<Object>) -> Self {
+    pub(super) fn of(list: Vec<Object>) -> Self {
         Objects { list, current: None, any: None }
     }
 
     /// The objects.
-    pub fn list(&self) -> &[Object] {
+    pub(super) fn list(&self) -> &[Object] {
         &self.list
     }
 
     /// The objects, to change in any way.
-    pub fn list_mut(&mut self) -> &mut Vec<Object> {
+    pub(super) fn list_mut(&mut self) -> &mut Vec<Object> {
         self.current = None;
         self.any = None;
         &mut self.list
     }
 
     /// The objects, to change whatever is not identity.
-    pub fn bodies_mut(&mut self) -> &mut [Object] {
+    pub(super) fn bodies_mut(&mut self) -> &mut [Object] {
         &mut self.list
     }
 
     /// The objects without their indexes.
-    pub fn into_list(self) -> Vec<Object> {
+    pub(super) fn into_list(self) -> Vec<Object> {
         self.list
     }
 
@@ -60,7 +60,7 @@ impl Objects {
     ///
     /// # Errors
     /// One with its id is there.
-    pub fn append(&mut self, object: Object) -> Result<(), (String, Span)> {
+    pub(super) fn append(&mut self, object: Object) -> Result<(), (String, Span)> {
         let key = object.id().key();
         let count = self.current().entry(key).or_insert(0);
         if *count > 0 {
@@ -77,7 +77,7 @@ impl Objects {
     ///
     /// # Errors
     /// One with an id of theirs is there.
-    pub fn append_all(&mut self, objects: impl IntoIterator<Item = Object>) -> Result<(), (String, Span)> {
+    pub(super) fn append_all(&mut self, objects: impl IntoIterator<Item = Object>) -> Result<(), (String, Span)> {
         objects.into_iter().try_for_each(|object| self.append(object))
     }
 
@@ -92,7 +92,7 @@ impl Objects {
     }
 
     /// The objects that have or ever had an id, in order.
-    pub fn with_any_id(&mut self, id: &Id) -> Vec<usize> {
+    pub(super) fn with_any_id(&mut self, id: &Id) -> Vec<usize> {
         if self.any.is_none() {
             self.any = Some(FxHashMap::default());
             for at in 0..self.list.len() {
@@ -106,7 +106,7 @@ impl Objects {
     }
 
     /// The first id that two objects share.
-    pub fn collision(&mut self) -> Option<(String, Span)> {
+    pub(super) fn collision(&mut self) -> Option<(String, Span)> {
         if self.current().values().all(|count| *count == 1) {
             return None;
         }
@@ -116,7 +116,7 @@ impl Objects {
     }
 
     /// Drops what patches have deleted.
-    pub fn drop_empty(&mut self) {
+    pub(super) fn drop_empty(&mut self) {
         if self.list.iter().any(Object::is_empty) {
             self.list_mut().retain(|object| !object.is_empty());
         }
@@ -127,7 +127,7 @@ impl Objects {
     ///
     /// # Errors
     /// The behavior does not fit what is there.
-    pub fn absorb(&mut self, mut new: Object) -> Result<(), (String, Span)> {
+    pub(super) fn absorb(&mut self, mut new: Object) -> Result<(), (String, Span)> {
         let matches = self.with_any_id(new.id());
         let span = new.span;
         let (id, behavior) = (new.id().clone(), new.behavior);
@@ -238,8 +238,7 @@ fn merge_data(new: &mut Node, old: &Node, secret: bool) {
         map.remove(field);
         if !entries.is_empty() {
             entries.sort();
-            let values: Map =
-                entries.into_iter().map(|(key, value)| (Node::str(key), Node::str(value))).collect();
+            let values: Map = entries.into_iter().map(|(key, value)| (key_node(&key), Node::str(value))).collect();
             map.insert(field, Node::map(values));
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct Selector {
 
 impl Selector {
     /// Reads a selector.
-    pub fn read(reader: &mut Reader, node: &Node) -> Self {
+    pub(super) fn read(reader: &mut Reader, node: &Node) -> Self {
         let mut fields = reader.fields(node, "target");
         let selector = Self::read_fields(reader, &mut fields);
         reader.finish(fields);
@@ -48,7 +48,7 @@ impl Selector {
     }
 
     /// Whether it names no part of an id.
-    pub fn names_no_id(&self) -> bool {
+    pub(super) fn names_no_id(&self) -> bool {
         self.gvk == Gvk::default() && self.name.is_empty() && self.namespace.is_empty()
     }
 
@@ -56,7 +56,7 @@ impl Selector {
     ///
     /// # Errors
     /// A pattern or a selector cannot be read.
-    pub fn compile(&self) -> Result<Compiled, String> {
+    pub(super) fn compile(&self) -> Result<Compiled, String> {
         Ok(Compiled {
             group: Pattern::new(&self.gvk.group)?,
             version: Pattern::new(&self.gvk.version)?,
@@ -86,17 +86,17 @@ impl Compiled {
     }
 
     /// Whether an id matches, its namespace as written (as replacements ask).
-    pub fn matches_id(&self, id: &Id) -> bool {
+    pub(super) fn matches_id(&self, id: &Id) -> bool {
         self.gvk(&id.gvk) && self.name.matches(&id.name) && self.namespace.matches(&id.namespace)
     }
 
     /// Whether labels and annotations match.
-    pub fn matches_metadata(&self, body: &Node) -> bool {
+    pub(super) fn matches_metadata(&self, body: &Node) -> bool {
         self.labels.matches(body, "labels") && self.annotations.matches(body, "annotations")
     }
 
     /// Whether an object matches by its current or original name and namespace (as patches ask, `resWrangler.Select`).
-    pub fn matches(&self, object: &Object) -> bool {
+    pub(super) fn matches(&self, object: &Object) -> bool {
         let id = object.id();
         if !self.gvk(&id.gvk) {
             return false;
@@ -126,7 +126,8 @@ impl Pattern {
         if text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.' | b':')) {
             return Ok(Pattern::Dotted(text.to_owned()));
         }
-        let regex = Regex::new(&format!("^(?:{text})$")).map_err(|_| format!("`{text}` is no valid regular expression"))?;
+        let regex =
+            Regex::new(&format!("^(?:{text})$")).map_err(|_| format!("`{text}` is no valid regular expression"))?;
         Ok(Pattern::Regex(Box::new(regex)))
     }
 
@@ -184,7 +185,11 @@ impl Requirements {
             let mut values = Vec::new();
             let operator = match tokens.get(at) {
                 None | Some(Token::Comma) => {
-                    if negated { Operator::DoesNotExist } else { Operator::Exists }
+                    if negated {
+                        Operator::DoesNotExist
+                    } else {
+                        Operator::Exists
+                    }
                 }
                 _ if negated => return Err(fail("`!` takes a key only")),
                 Some(Token::Word(name)) if name == "in" || name == "notin" => {
@@ -242,7 +247,8 @@ impl Requirements {
         }
         let entries = meta_map(body, field);
         self.0.iter().all(|requirement| {
-            let value = entries.iter().find(|(key, _)| key == requirement.key.as_str()).map(|(_, value)| value.as_str());
+            let value =
+                entries.iter().find(|(key, _)| key == requirement.key.as_str()).map(|(_, value)| value.as_str());
             let number = |text: &str| text.parse::<i64>().ok();
             let wanted = || number(requirement.values.first()?);
             match (requirement.operator, value) {

@@ -1,0 +1,305 @@
+//! Reading files on behalf of one kustomization: where a path leads, whether it may be read, and each file once per compile.
+//!
+//! Rules of the original's loader: files must lie in or below the kustomization's directory unless the load restrictor is off;
+//! directories may be anywhere but above or at a directory that is being built; symbolic links count as what they lead to.
+//! Nothing leads out of the tree.
+
+use std::sync::{Arc, RwLock};
+
+use rustc_hash::FxHashMap;
+
+use super::accumulate::Accumulation;
+use super::file::{Kustomization, Text};
+use super::object::Object;
+use super::patch::Content;
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::path::{FilePath, PathError, TreePath};
+use crate::span::{SourceFile, Span};
+use crate::world::{EntryKind, World};
+use crate::yaml::{self, Dialect, Limits};
+
+/// What renders of one compile share: files read once, bases accumulated once. Sync, never global.
+#[derive(Default)]
+pub struct Tools {
+    resources: Memo<Result<Vec<Object>, Box<Diagnostic>>>,
+    kustomizations: Memo<Result<KustomizationFile, Diagnostics>>,
+    patches: Memo<Result<Content, Box<Diagnostic>>>,
+    /// Patches written in place, by where.
+    inline_patches: RwLock<FxHashMap<Span, Arc<Result<Content, Box<Diagnostic>>>>>,
+    /// Bases by directory, and whether the load restrictor was on.
+    bases: RwLock<FxHashMap<(FilePath, bool), Arc<Base>>>,
+}
+
+type Memo<T> = RwLock<FxHashMap<FilePath, Arc<T>>>;
+
+/// A kustomization with the file it is in.
+#[derive(Clone, Debug)]
+pub(super) struct KustomizationFile {
+    pub kustomization: Arc<Kustomization>,
+    /// The name of the file.
+    pub name: String,
+}
+
+/// An accumulated base, with the directories that were built for it (a cycle may lead through them).
+pub(super) struct Base {
+    pub accumulation: Accumulation,
+    pub roots: Vec<FilePath>,
+}
+
+impl std::fmt::Debug for Tools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tools")
+    }
+}
+
+impl Tools {
+    /// Nothing read yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A patch written in place, read once.
+    pub(super) fn inline_patch(
+        &self,
+        span: Span,
+        read: impl FnOnce() -> Result<Content, Box<Diagnostic>>,
+    ) -> Arc<Result<Content, Box<Diagnostic>>> {
+        if span.is_none() {
+            return Arc::new(read());
+        }
+        if let Some(found) = self.inline_patches.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&span) {
+            return Arc::clone(found);
+        }
+        let made = Arc::new(read());
+        self.inline_patches.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(span, Arc::clone(&made));
+        made
+    }
+
+    pub(super) fn base(&self, key: &(FilePath, bool)) -> Option<Arc<Base>> {
+        self.bases.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned()
+    }
+
+    pub(super) fn keep_base(&self, key: (FilePath, bool), base: Arc<Base>) {
+        self.bases.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key, base);
+    }
+}
+
+fn memo<T>(memo: &Memo<T>, key: &FilePath, make: impl FnOnce() -> T) -> Arc<T> {
+    if let Some(found) = memo.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(key) {
+        return Arc::clone(found);
+    }
+    let made = Arc::new(make());
+    memo.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key.clone(), Arc::clone(&made));
+    made
+}
+
+/// The directory being built, and those that are waiting for it.
+pub(super) struct Frame<'a> {
+    /// The kustomization's directory, links resolved.
+    pub root: FilePath,
+    /// Who asked for it.
+    pub parent: Option<&'a Frame<'a>>,
+}
+
+/// Reads files.
+#[derive(Clone, Copy)]
+pub(super) struct Loader<'a> {
+    pub world: &'a dyn World,
+    pub tools: &'a Tools,
+    /// Files must lie in or below the kustomization's directory.
+    pub restricted: bool,
+}
+
+/// What a path leads to.
+pub(super) enum Found {
+    File(FilePath),
+    Directory(FilePath),
+}
+
+impl<'a> Loader<'a> {
+    /// Where a path leads from a directory, links resolved.
+    ///
+    /// # Errors
+    /// It leads nowhere, or out of the tree.
+    pub(super) fn find(&self, from: &FilePath, path: &Text) -> Result<Found, Box<Diagnostic>> {
+        let fail = |text: String| Diagnostic::error("kustomize/path", path.span, text);
+        let relative = path.value.as_str();
+        let joined = from.join(relative).map_err(|why| match why {
+            PathError::Absolute => Box::new(
+                fail(format!("the path `{relative}` is absolute")).hint("write it relative to the kustomization"),
+            ),
+            why => Box::new(fail(format!("the path `{relative}` {why}"))),
+        })?;
+        self.resolve(&joined).ok_or_else(|| {
+            let mut error = fail(format!("no such file or directory: `{relative}`"));
+            error.hints.extend(self.near(&joined));
+            Box::new(error)
+        })
+    }
+
+    fn resolve(&self, path: &FilePath) -> Option<Found> {
+        let mut here = TreePath::root();
+        let mut kind = EntryKind::Directory;
+        for segment in path.path.segments() {
+            if !kind.is_directory() {
+                return None;
+            }
+            let next = here.join(segment).ok()?;
+            kind = self.world.stat(&FilePath::new(path.tree, next.clone()))?;
+            here = match &kind {
+                EntryKind::FileLink(target) | EntryKind::DirectoryLink(target) => target.clone(),
+                _ => next,
+            };
+        }
+        let found = FilePath::new(path.tree, here);
+        if kind.is_directory() {
+            Some(Found::Directory(found))
+        } else if kind.is_file() {
+            Some(Found::File(found))
+        } else {
+            None
+        }
+    }
+
+    /// What may have been meant by a path that leads nowhere.
+    fn near(&self, path: &FilePath) -> Option<String> {
+        let parent = FilePath::new(path.tree, path.path.parent()?);
+        let entries = self.world.list(&parent).ok()?;
+        crate::diag::did_you_mean(path.path.name(), entries.iter().map(|entry| entry.name.as_str()))
+    }
+
+    /// The bytes of a file that a kustomization names.
+    ///
+    /// # Errors
+    /// There is none, or it may not be read.
+    pub(super) fn read(&self, frame: &Frame<'_>, path: &Text) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
+        let file = self.file(frame, path)?;
+        self.world.read(&file).map_err(|found| first(found, path.span))
+    }
+
+    fn file(&self, frame: &Frame<'_>, path: &Text) -> Result<FilePath, Box<Diagnostic>> {
+        if path.value.is_empty() {
+            return Err(Box::new(Diagnostic::error("kustomize/path", path.span, "the path is empty")));
+        }
+        match self.find(&frame.root, path)? {
+            Found::File(file) => {
+                if self.restricted && !file.path.is_within(&frame.root.path) {
+                    return Err(Box::new(
+                        Diagnostic::error(
+                            "kustomize/load-restriction",
+                            path.span,
+                            format!("security; file `{}` is not in or below `{}`", file.path, frame.root.path),
+                        )
+                        .hint("move the file, or make a kustomization of its directory and name that"),
+                    ));
+                }
+                Ok(file)
+            }
+            Found::Directory(directory) => Err(Box::new(Diagnostic::error(
+                "kustomize/path",
+                path.span,
+                format!("`{}` is a directory, expected a file", directory.path),
+            ))),
+        }
+    }
+
+    /// The first document of a YAML file, as go-yaml v2 reads it.
+    ///
+    /// # Errors
+    /// There is no such file, or it is no YAML.
+    pub(super) fn document(&self, frame: &Frame<'_>, path: &Text) -> Result<yaml::Node, Box<Diagnostic>> {
+        let source = self.read(frame, path)?;
+        let parsed = yaml::parse(source.id, &source.bytes, Dialect::V2, &Limits::default());
+        match (parsed.documents.into_iter().next(), parsed.error) {
+            (Some(document), _) => Ok(document.root),
+            (None, Some(error)) => Err(Box::new(error)),
+            (None, None) => Ok(yaml::Node::null()),
+        }
+    }
+
+    /// The objects of a resource file, read once.
+    ///
+    /// # Errors
+    /// There is no such file, or it holds something else.
+    pub(super) fn resources(
+        &self,
+        frame: &Frame<'_>,
+        path: &Text,
+    ) -> Result<Arc<Result<Vec<Object>, Box<Diagnostic>>>, Box<Diagnostic>> {
+        let file = self.file(frame, path)?;
+        Ok(memo(&self.tools.resources, &file, || {
+            let source = self.world.read(&file).map_err(|found| first(found, path.span))?;
+            super::resources::read(source.id, &source.bytes)
+        }))
+    }
+
+    /// The patch in a file, read once.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub(super) fn patch(
+        &self,
+        frame: &Frame<'_>,
+        path: &Text,
+    ) -> Result<Arc<Result<Content, Box<Diagnostic>>>, Box<Diagnostic>> {
+        let file = self.file(frame, path)?;
+        Ok(memo(&self.tools.patches, &file, || {
+            let source = self.world.read(&file).map_err(|found| first(found, path.span))?;
+            super::patch::read(source.id, &source.bytes)
+        }))
+    }
+
+    /// The kustomization of a directory, read once.
+    ///
+    /// # Errors
+    /// There is none, there are several, or it is wrong.
+    pub(super) fn kustomization(&self, directory: &FilePath, asked: Span) -> Result<KustomizationFile, Diagnostics> {
+        let found = memo(&self.tools.kustomizations, directory, || self.read_kustomization(directory));
+        let mut result = (*found).clone();
+        if let Err(errors) = &mut result {
+            for error in &mut errors.0 {
+                error.span = error.span.or(asked);
+            }
+        }
+        result
+    }
+
+    fn read_kustomization(&self, directory: &FilePath) -> Result<KustomizationFile, Diagnostics> {
+        const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+        let fail =
+            |text: String| Diagnostics::from(Diagnostic::error("kustomize/kustomization-file", Span::NONE, text));
+        let text = |name: &str| Text::detached(name.into());
+        let here = Frame { root: directory.clone(), parent: None };
+        let found: Vec<&str> = NAMES.into_iter().filter(|name| self.file(&here, &text(name)).is_ok()).collect();
+        let name = match found.as_slice() {
+            [] => {
+                return Err(fail(format!(
+                    "no kustomization file in `{}` (kustomization.yaml, kustomization.yml or Kustomization)",
+                    directory.path
+                )));
+            }
+            [one] => *one,
+            several => {
+                return Err(fail(format!(
+                    "several kustomization files in `{}`: {}",
+                    directory.path,
+                    several.join(", ")
+                )));
+            }
+        };
+        let file = self.file(&here, &text(name)).map_err(|error| Diagnostics::from(*error))?;
+        let source = self.world.read(&file)?;
+        let parsed = yaml::parse(source.id, &source.bytes, Dialect::V2, &Limits::default());
+        let root = match (parsed.documents.into_iter().next(), parsed.error) {
+            (Some(document), _) => document.root,
+            (None, Some(error)) => return Err(error.into()),
+            (None, None) => yaml::Node::null().with_span(Span::new(source.id, 0, 0)),
+        };
+        Ok(KustomizationFile { kustomization: Arc::new(Kustomization::read(&root)?), name: name.to_owned() })
+    }
+}
+
+fn first(found: Diagnostics, span: Span) -> Box<Diagnostic> {
+    let error = found.0.into_iter().next();
+    Box::new(error.unwrap_or_else(|| Diagnostic::error("kustomize/path", span, "the file cannot be read")).at(span))
+}

@@ -1,0 +1,237 @@
+//! kustomize v5.8.2: what `kustomize build` prints, and refuses, from native code.
+//!
+//! Order of work: [`file`] reads the kustomization, [`accumulate`] collects objects through bases, generators, components and
+//! transformers, and here happens what must be done once with everything in sight: name hashes, references, vars, sorting.
+//! The original hands objects' history around in annotations; here it lies beside the body ([`object`]). Knowledge of kinds is tables:
+//! `schema/kubernetes/kustomize-fields.txt`, and those of [`crate::k8s`].
+//!
+//! Refused: programs and containers as plugins, charts (not yet). Sources that lie elsewhere are [`Stop::Wants`].
+
+mod accumulate;
+mod build_metadata;
+mod config;
+mod decode;
+mod edits;
+mod fieldspec;
+mod file;
+mod generator;
+mod helm;
+mod json_patch;
+mod load;
+mod lookup;
+mod merge;
+mod names;
+mod object;
+mod objects;
+mod openapi;
+mod patch;
+mod plugin;
+mod remote;
+mod replacement;
+mod resources;
+mod selector;
+mod transform;
+mod vars;
+
+use std::cell::RefCell;
+
+use super::{Origin, Rendered, Resource, Stop};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::k8s::object::ObjectId;
+use crate::k8s::order::LegacyOrder;
+use crate::path::FilePath;
+use crate::span::Span;
+use crate::world::World;
+use crate::yaml::{Map, Node, Tag, View};
+use accumulate::{Accumulation, Build, Done};
+use build_metadata::BuildOrigin;
+use file::SortOptions;
+use load::{Frame, Loader};
+use objects::Objects;
+
+pub use load::Tools;
+
+/// Which files a kustomization may read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadRestrictor {
+    /// Those in or below its directory.
+    #[default]
+    RootOnly,
+    /// All of the tree.
+    None,
+}
+
+/// In which order objects come out, where the kustomization does not say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reorder {
+    /// Namespaces and what others need first.
+    #[default]
+    Legacy,
+    /// As they were loaded.
+    None,
+}
+
+/// What a build can be told.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `spec.source.kustomize` of an Argo CD Application: edits of the kustomization in place.
+    pub edits: Option<Node>,
+    /// `--load-restrictor`.
+    pub load_restrictor: LoadRestrictor,
+    /// `--reorder`.
+    pub reorder: Reorder,
+    /// `--enable-helm`.
+    pub enable_helm: bool,
+    /// `--enable-managedby-label`.
+    pub managed_by_label: bool,
+}
+
+/// Builds the kustomization in a directory.
+///
+/// # Errors
+/// [`Stop::Wants`] when it names sources that are not here, [`Stop::Failed`] with what is wrong and how we got there.
+pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools) -> Result<Rendered, Stop> {
+    let loader = Loader { world, tools, restricted: options.load_restrictor == LoadRestrictor::RootOnly };
+    let build = Build {
+        loader,
+        enable_helm: options.enable_helm,
+        wants: RefCell::default(),
+        warnings: RefCell::default(),
+        schema: RefCell::default(),
+        schema_set: RefCell::default(),
+        roots: RefCell::default(),
+    };
+    let result = run(&build, dir, options);
+    let mut wants = build.wants.take();
+    if !wants.is_empty() {
+        // What else is wrong may follow from what is missing.
+        wants.sort();
+        wants.dedup();
+        return Err(Stop::Wants(wants));
+    }
+    let resources = result?;
+    Ok(Rendered { resources, warnings: build.warnings.take() })
+}
+
+fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resource>> {
+    let mut file = build.loader.kustomization(dir, Span::NONE)?;
+    if let Some(edits) = &options.edits {
+        file.kustomization = edits::apply(&file.kustomization, edits)?.into();
+    }
+    let k = std::sync::Arc::clone(&file.kustomization);
+    let frame = Frame { root: dir.clone(), parent: None };
+    build.set_schema(&frame, &k, true)?;
+    let origin = (!k.build_metadata.is_empty()).then(BuildOrigin::default);
+    let Accumulation { mut objects, config, vars } =
+        build.target(&frame, &file, Accumulation::default(), origin.as_ref())?;
+    add_hashes(&mut objects)?;
+    names::fix(objects.list_mut(), &config)
+        .map_err(|(span, why)| Diagnostic::error("kustomize/name-reference", span, why))?;
+    vars::resolve(&mut objects, &vars, &config)?;
+    drop_local(&mut objects)?;
+    match (&k.sort_options, options.reorder) {
+        (Some(sort_options), _) => sort(&mut objects, sort_options)?,
+        (None, Reorder::Legacy) => sort_legacy(&mut objects, &LegacyOrder::default())?,
+        (None, Reorder::None) => {}
+    }
+    let asked = |name: &str| k.build_metadata.iter().any(|option| option.value == name);
+    if options.managed_by_label || asked("managedByLabel") {
+        transform::managed_by(&mut objects).map_err(|(span, why)| Diagnostic::error("kustomize/labels", span, why))?;
+    }
+    let (keep_origin, keep_transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
+    let mut resources = Vec::with_capacity(objects.list().len());
+    let mut errors = Diagnostics::new();
+    for mut object in objects.into_list() {
+        build_metadata::finish(&mut object.body, keep_origin, keep_transformations);
+        if let Some(duplicate) = &object.duplicate {
+            errors.push(duplicate.diagnostic());
+        }
+        check_keys(&object.body, &mut errors);
+        resources.push(Resource { body: object.body, origin: Origin { span: object.span, edits: object.edits } });
+    }
+    if errors.has_errors() { Err(errors.into()) } else { Ok(resources) }
+}
+
+/// Ends the names of generated objects with the hash of their content.
+fn add_hashes(objects: &mut Objects) -> Done<()> {
+    if objects.list().iter().all(|object| !object.needs_hash) {
+        return Ok(());
+    }
+    for object in objects.list_mut().iter_mut().filter(|object| object.needs_hash) {
+        let hash = generator::name_hash(&object.body)
+            .map_err(|why| Diagnostic::error("kustomize/hash", object.span, format!("{}: {why}", object.id())))?;
+        object.store_previous();
+        let name = format!("{}-{hash}", object.id().name);
+        object.set_name(&name);
+    }
+    Ok(())
+}
+
+/// Leaves out what is for kustomize only. What has lost its name by now is an error.
+fn drop_local(objects: &mut Objects) -> Done<()> {
+    for object in objects.list() {
+        let id = object.id();
+        if id.gvk.kind.is_empty() || (id.name.is_empty() && !id.gvk.kind.ends_with("List")) {
+            let text =
+                format!("missing `{}` in an object", if id.gvk.kind.is_empty() { "kind" } else { "metadata.name" });
+            return Err(Diagnostic::error("kustomize/not-an-object", object.span, text).into());
+        }
+    }
+    if objects.list().iter().any(|object| transform::is_local(&object.body)) {
+        objects.list_mut().retain(|object| !transform::is_local(&object.body));
+    }
+    Ok(())
+}
+
+/// Sorts as `sortOptions` say.
+fn sort(objects: &mut Objects, options: &SortOptions) -> Done<()> {
+    match (options.order.value.as_str(), &options.legacy) {
+        ("legacy", None) => sort_legacy(objects, &LegacyOrder::default()),
+        ("legacy", Some(legacy)) => sort_legacy(objects, &LegacyOrder { first: &legacy.first, last: &legacy.last }),
+        ("fifo", None) => Ok(()),
+        ("fifo", Some(_)) => {
+            let text = "`legacySortOptions` is set but the selected sort order is `fifo`, not `legacy`";
+            Err(Diagnostic::error("kustomize/sort-options", options.order.span, text).into())
+        }
+        _ => {
+            let text = "`sortOptions.order` must be one of fifo, legacy";
+            Err(Diagnostic::error("kustomize/sort-options", options.order.span, text).into())
+        }
+    }
+}
+
+fn sort_legacy<T: AsRef<str>>(objects: &mut Objects, order: &LegacyOrder<'_, T>) -> Done<()> {
+    let mut keyed: Vec<(ObjectId, object::Object)> = std::mem::take(objects.list_mut())
+        .into_iter()
+        .map(|object| {
+            let id = object.id();
+            (ObjectId { gvk: id.gvk.clone(), namespace: id.namespace.clone(), name: id.name.clone() }, object)
+        })
+        .collect();
+    keyed.sort_by(|a, b| order.compare(&a.0, &b.0));
+    *objects = Objects::of(keyed.into_iter().map(|(_, object)| object).collect());
+    match objects.collision() {
+        Some((text, span)) => Err(Diagnostic::error("kustomize/id-conflict", span, text).into()),
+        None => Ok(()),
+    }
+}
+
+/// Keys that are no strings have no JSON, through which the original prints.
+fn check_keys(node: &Node, errors: &mut Diagnostics) {
+    match node.view() {
+        View::Scalar(..) => {}
+        View::Seq(items) => items.iter().for_each(|item| check_keys(item, errors)),
+        View::Map(map) => check_map(map, errors),
+    }
+}
+
+fn check_map(map: &Map, errors: &mut Diagnostics) {
+    for (key, value) in map.iter() {
+        if key.tag() != Some(Tag::Str) {
+            let name = key.text().unwrap_or_default();
+            let text = format!("the key `{name}` is {}, expected a string", key.what());
+            errors.push(Diagnostic::error("kustomize/key", key.span(), text).hint("put it in quotes"));
+        }
+        check_keys(value, errors);
+    }
+}
