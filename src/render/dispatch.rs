@@ -1,6 +1,6 @@
 //! One job to the renderer that it names. What is not yet supported fails for that application, and says so.
 
-use super::{Rendered, Stop, Tools, directory};
+use super::{Rendered, Stop, Tools, directory, kustomize};
 use crate::diag::Diagnostic;
 use crate::resolve::{Job, Renderer};
 use crate::span::Span;
@@ -10,10 +10,13 @@ use crate::world::World;
 ///
 /// # Errors
 /// [`Stop`]: what is wrong in the files, what is not here, or that the tool is not yet supported.
-pub fn render(job: &Job, world: &dyn World, _tools: &Tools) -> Result<Rendered, Stop> {
+pub fn render(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, Stop> {
     match &job.renderer {
         Renderer::Directory { options, jsonnet } => directory::build(world, &job.directory, options.as_ref(), *jsonnet),
-        Renderer::Kustomize { .. } => Err(unsupported("", job, Span::NONE)),
+        Renderer::Kustomize { edits, build_options } => {
+            let options = kustomize::Options::for_application(edits.clone(), build_options);
+            kustomize::build(world, &job.directory, &options, &tools.kustomize)
+        }
         Renderer::Helm(options) => {
             Err(unsupported("a Helm chart", job, options.as_ref().map_or(Span::NONE, |options| options.span())))
         }

@@ -6,5 +6,7 @@ mod dependencies;
 mod directory;
 #[cfg(feature = "host")]
 mod git;
+#[cfg(feature = "host")]
+mod kustomize_conformance;
 mod read;
 mod tidy;

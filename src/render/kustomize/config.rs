@@ -114,10 +114,12 @@ impl Config {
     /// # Errors
     /// Two specs differ only in `create`.
     pub(super) fn merge(self: &Arc<Self>, other: &Arc<Config>) -> Result<Arc<Config>, String> {
-        if Arc::ptr_eq(self, other) || **other == Config::default() {
+        let nothing = |config: &Arc<Config>| **config == Config::default();
+        // The defaults merged into nothing or themselves are the defaults: the usual case.
+        if Arc::ptr_eq(self, other) || nothing(other) {
             return Ok(Arc::clone(self));
         }
-        if **self == Config::default() {
+        if Arc::ptr_eq(other, &DEFAULTS) && nothing(self) {
             return Ok(Arc::clone(other));
         }
         let (mut merged, mut other) = ((**self).clone(), (**other).clone());

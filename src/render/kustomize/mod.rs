@@ -86,6 +86,30 @@ pub struct Options {
     pub managed_by_label: bool,
 }
 
+impl Options {
+    /// The options of an Application: its edits, and `kustomize.buildOptions` of argocd-cm, of which those count that a render can follow.
+    pub fn for_application(edits: Option<Node>, build_options: &str) -> Self {
+        let mut options = Options { edits, ..Options::default() };
+        let mut words = build_options.split_ascii_whitespace();
+        while let Some(word) = words.next() {
+            let (name, mut value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+            if value.is_none() && matches!(name, "--load-restrictor" | "--load_restrictor" | "--reorder") {
+                value = words.next();
+            }
+            match (name, value) {
+                ("--load-restrictor" | "--load_restrictor", Some("LoadRestrictionsNone" | "none")) => {
+                    options.load_restrictor = LoadRestrictor::None;
+                }
+                ("--reorder", Some("none")) => options.reorder = Reorder::None,
+                ("--enable-helm", None | Some("true")) => options.enable_helm = true,
+                ("--enable-managedby-label", None | Some("true")) => options.managed_by_label = true,
+                _ => {}
+            }
+        }
+        options
+    }
+}
+
 /// Builds the kustomization in a directory.
 ///
 /// # Errors

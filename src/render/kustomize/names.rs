@@ -29,15 +29,16 @@ pub(super) fn fix(objects: &mut [Object], config: &Config) -> Result<(), (Span, 
             }
         }
     }
-    if by_name.is_empty() {
-        return Ok(());
-    }
     let mut fields: FxHashMap<Gvk, Vec<(&Gvk, &FieldSpec)>> = FxHashMap::default();
     for at in 0..objects.len() {
         let Some(referrer) = objects.get(at) else { continue };
         let original = referrer.original_id().gvk;
         let fields = fields.entry(original.clone()).or_insert_with(|| fields_of(config, &original));
         if fields.is_empty() {
+            continue;
+        }
+        visible_namespaces(referrer).map_err(|why| (referrer.span, why))?;
+        if by_name.is_empty() {
             continue;
         }
         let mut body = referrer.body.clone();
@@ -156,7 +157,7 @@ impl<'a> Sieve<'a> {
     fn select(&self, name: &str, namespace: Option<&str>, whole: bool) -> Result<Option<&'a Object>, String> {
         let Some(places) = self.by_name.get(name) else { return Ok(None) };
         let mut candidates: Vec<&'a Object> = places.iter().filter_map(|at| self.objects.get(*at)).collect();
-        let visible = self.visible_namespaces()?;
+        let visible = visible_namespaces(self.referrer)?;
         candidates.retain(|object| self.sees(object, &visible));
         if let Some(namespace) = namespace {
             self.retain_namespace(&mut candidates, namespace, &visible);
@@ -192,27 +193,6 @@ impl<'a> Sieve<'a> {
         Err(format!("found multiple possible referrals of `{name}`: {}", ids.join(", ")))
     }
 
-    /// Namespaces of the service accounts that a RoleBinding binds: it sees what is in them.
-    fn visible_namespaces(&self) -> Result<Vec<SmolStr>, String> {
-        let referrer = self.referrer;
-        if referrer.id().cluster || referrer.id().gvk.kind != "RoleBinding" {
-            return Ok(Vec::new());
-        }
-        let subjects = referrer.body.get("subjects").and_then(Node::as_seq).unwrap_or_default();
-        let mut namespaces = Vec::new();
-        for subject in subjects {
-            let Some(namespace) = subject.get("namespace") else { continue };
-            if subject.get("kind").and_then(Node::text) != Some("ServiceAccount") {
-                continue;
-            }
-            match namespace.as_str() {
-                Some(namespace) => namespaces.push(namespace.into()),
-                None => return Err(format!("a namespace of the subjects of {} is no text", referrer.id())),
-            }
-        }
-        Ok(namespaces)
-    }
-
     fn sees(&self, object: &Object, visible: &[SmolStr]) -> bool {
         let (mine, theirs) = (self.referrer.id(), object.id());
         mine.cluster
@@ -235,6 +215,26 @@ impl<'a> Sieve<'a> {
             candidates.retain(|object| !object.id().cluster && object.id().effective_namespace() == namespace);
         }
     }
+}
+
+/// Namespaces of the service accounts that a RoleBinding binds: it sees what is in them.
+fn visible_namespaces(referrer: &Object) -> Result<Vec<SmolStr>, String> {
+    if referrer.id().cluster || referrer.id().gvk.kind != "RoleBinding" {
+        return Ok(Vec::new());
+    }
+    let subjects = referrer.body.get("subjects").and_then(Node::as_seq).unwrap_or_default();
+    let mut namespaces = Vec::new();
+    for subject in subjects {
+        let Some(namespace) = subject.get("namespace") else { continue };
+        if subject.get("kind").and_then(Node::text) != Some("ServiceAccount") {
+            continue;
+        }
+        match namespace.as_str() {
+            Some(namespace) => namespaces.push(namespace.into()),
+            None => return Err(format!("a namespace of the subjects of {} is no text", referrer.id())),
+        }
+    }
+    Ok(namespaces)
 }
 
 fn role_of(body: &Node) -> Option<Gvk> {

@@ -183,7 +183,7 @@ impl Objects {
 }
 
 /// Labels, annotations, name, namespace and history of the old object, where the new one does not say otherwise.
-/// Whether a hash is added is the new one's decision.
+/// A hash is added where both want one.
 fn copy_metadata(new: &mut Object, old: &Object) {
     for field in ["labels", "annotations"] {
         let mut merged = meta_map(&old.body, field);
@@ -202,6 +202,7 @@ fn copy_metadata(new: &mut Object, old: &Object) {
     new.suffixes.clone_from(&old.suffixes);
     new.vars.clone_from(&old.vars);
     new.behavior = old.behavior;
+    new.needs_hash &= old.needs_hash;
     new.set_name(&old.id().name.clone());
 }
 

@@ -27,13 +27,16 @@ impl OpenApi {
         let mut kinds = FxHashMap::default();
         for (name, definition) in definitions.as_map().into_iter().flat_map(|map| map.iter()) {
             let list = definition.get("x-kubernetes-group-version-kind").and_then(Node::as_seq).unwrap_or_default();
-            // The original takes the first entry only where there are several.
-            let [gvk] = list else { continue };
-            let text = |key| gvk.get(key).and_then(Node::text).unwrap_or_default();
-            let (group, version, kind) = (text("group"), text("version"), text("kind"));
-            let api_version =
-                if group.is_empty() { SmolStr::from(version) } else { smol_str::format_smolstr!("{group}/{version}") };
-            kinds.insert((api_version, kind.into()), name.smol().unwrap_or_default());
+            for gvk in list {
+                let text = |key| gvk.get(key).and_then(Node::text).unwrap_or_default();
+                let (group, version, kind) = (text("group"), text("version"), text("kind"));
+                let api_version = if group.is_empty() {
+                    SmolStr::from(version)
+                } else {
+                    smol_str::format_smolstr!("{group}/{version}")
+                };
+                kinds.insert((api_version, kind.into()), name.smol().unwrap_or_default());
+            }
         }
         Ok(OpenApi { definitions: definitions.clone(), kinds })
     }

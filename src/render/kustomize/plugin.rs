@@ -21,7 +21,7 @@ use crate::span::Span;
 use crate::yaml::Node;
 
 /// All kinds there are: for "did you mean".
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 18] = [
     "AnnotationsTransformer",
     "ConfigMapGenerator",
     "HashTransformer",
@@ -33,12 +33,13 @@ const KINDS: [&str; 17] = [
     "PatchJson6902Transformer",
     "PatchStrategicMergeTransformer",
     "PatchTransformer",
+    "PrefixSuffixTransformer",
     "PrefixTransformer",
     "ReplacementTransformer",
     "ReplicaCountTransformer",
     "SecretGenerator",
-    "SortOrderTransformer",
     "SuffixTransformer",
+    "ValueAddTransformer",
 ];
 
 fn refused(plugin: &Object) -> Stop {
@@ -224,15 +225,17 @@ impl Build<'_> {
                 }
                 Ok(())
             }
-            "HashTransformer" => super::add_hashes(objects),
-            "SortOrderTransformer" => {
-                let options = s.fields.take("sortOptions").map(|node| file::read_sort_options(&mut s.reader, node));
-                s.check()?;
-                match options {
-                    Some(options) => super::sort(objects, &options),
-                    None => Ok(()),
+            "PrefixSuffixTransformer" => {
+                let (prefix, suffix) = (s.text("prefix"), s.text("suffix"));
+                if s.node("fieldSpecs").is_none() {
+                    return s.fail("`fieldSpecs` is missing");
                 }
+                let fields = s.specs();
+                s.check()?;
+                transform::affix(objects, Affix::Prefix, &prefix.value, &fields).map_err(&fault)?;
+                transform::affix(objects, Affix::Suffix, &suffix.value, &fields).map_err(&fault)
             }
+            "HashTransformer" => super::add_hashes(objects),
             "ValueAddTransformer" => self.value_add(objects, frame, plugin),
             _ if KINDS.contains(&kind.as_str()) => s.fail(format!("plugin {} is not a transformer", plugin.id())),
             _ => Err(refused(plugin)),
@@ -348,15 +351,14 @@ fn iam_policy(plugin: &Object) -> Done<Vec<Object>> {
     if cloud.value != "gke" {
         return s.fail(format!("cloud provider `{}` not supported yet", cloud.value));
     }
-    let project = s.text("projectId").value;
-    let mut inner = |outer: &'static str| -> (SmolStr, SmolStr) {
+    let mut inner = |outer: &'static str, second: &'static str| -> (SmolStr, SmolStr) {
         let empty = Node::null();
         let mut fields = s.reader.fields(s.fields.take(outer).unwrap_or(&empty), outer);
         let name = s.reader.text(fields.take("name"), "name");
-        (name, s.reader.text(fields.take("namespace"), "namespace"))
+        (name, s.reader.text(fields.take(second), second))
     };
-    let (account, namespace) = inner("kubernetesService");
-    let google = inner("serviceAccount").0;
+    let (account, namespace) = inner("kubernetesService", "namespace");
+    let (google, project) = inner("serviceAccount", "projectId");
     s.check()?;
     let mut metadata = crate::yaml::Map::new();
     let mut annotations = crate::yaml::Map::new();
