@@ -219,8 +219,8 @@ const X_REF_NAME_KEY: &str = "x-kubernetes-object-ref-name-key";
 ///
 /// # Errors
 /// The file is not such a mapping, or its specs conflict.
-pub(super) fn from_crds(file: &Node, span: Span) -> Result<Config, Diagnostic> {
-    let fail = |reason: String| Diagnostic::error("kustomize/crds", span, reason);
+pub(super) fn from_crds(file: &Node, span: Span) -> Result<Config, Box<Diagnostic>> {
+    let fail = |reason: String| Box::new(Diagnostic::error("kustomize/crds", span, reason));
     let Some(types) = file.as_map() else {
         return Err(fail("expected a mapping of type names to OpenAPI definitions".to_owned()));
     };

@@ -21,14 +21,17 @@ use crate::yaml::{self, Dialect, Limits};
 /// What renders of one compile share: files read once, bases accumulated once. Sync, never global.
 #[derive(Default)]
 pub struct Tools {
-    resources: Memo<Result<Vec<Object>, Box<Diagnostic>>>,
+    resources: Memo<Read<Vec<Object>>>,
     kustomizations: Memo<Result<KustomizationFile, Diagnostics>>,
-    patches: Memo<Result<Content, Box<Diagnostic>>>,
+    patches: Memo<Read<Content>>,
     /// Patches written in place, by where.
-    inline_patches: RwLock<FxHashMap<Span, Arc<Result<Content, Box<Diagnostic>>>>>,
+    inline_patches: RwLock<FxHashMap<Span, Arc<Read<Content>>>>,
     /// Bases by directory, and whether the load restrictor was on.
     bases: RwLock<FxHashMap<(FilePath, bool), Arc<Base>>>,
 }
+
+/// What a file holds, or why it holds something else.
+type Read<T> = Result<T, Box<Diagnostic>>;
 
 type Memo<T> = RwLock<FxHashMap<FilePath, Arc<T>>>;
 
@@ -63,7 +66,7 @@ impl Tools {
         &self,
         span: Span,
         read: impl FnOnce() -> Result<Content, Box<Diagnostic>>,
-    ) -> Arc<Result<Content, Box<Diagnostic>>> {
+    ) -> Arc<Read<Content>> {
         if span.is_none() {
             return Arc::new(read());
         }
@@ -221,11 +224,7 @@ impl<'a> Loader<'a> {
     ///
     /// # Errors
     /// There is no such file, or it holds something else.
-    pub(super) fn resources(
-        &self,
-        frame: &Frame<'_>,
-        path: &Text,
-    ) -> Result<Arc<Result<Vec<Object>, Box<Diagnostic>>>, Box<Diagnostic>> {
+    pub(super) fn resources(&self, frame: &Frame<'_>, path: &Text) -> Result<Arc<Read<Vec<Object>>>, Box<Diagnostic>> {
         let file = self.file(frame, path)?;
         Ok(memo(&self.tools.resources, &file, || {
             let source = self.world.read(&file).map_err(|found| first(found, path.span))?;
@@ -237,11 +236,7 @@ impl<'a> Loader<'a> {
     ///
     /// # Errors
     /// There is no such file.
-    pub(super) fn patch(
-        &self,
-        frame: &Frame<'_>,
-        path: &Text,
-    ) -> Result<Arc<Result<Content, Box<Diagnostic>>>, Box<Diagnostic>> {
+    pub(super) fn patch(&self, frame: &Frame<'_>, path: &Text) -> Result<Arc<Read<Content>>, Box<Diagnostic>> {
         let file = self.file(frame, path)?;
         Ok(memo(&self.tools.patches, &file, || {
             let source = self.world.read(&file).map_err(|found| first(found, path.span))?;
