@@ -138,7 +138,7 @@ pub(crate) struct Kustomize {
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
     /// Which files may be loaded: only those in or below the kustomization's own folder, or any in the tree
-    #[arg(long, value_name = "WHICH", value_parser = ["LoadRestrictionsRootOnly", "LoadRestrictionsNone"], default_value = "LoadRestrictionsRootOnly")]
+    #[arg(long, value_name = "WHICH", value_parser = ["LoadRestrictionsRootOnly", "LoadRestrictionsNone", "rootOnly", "none"], default_value = "LoadRestrictionsRootOnly")]
     pub(crate) load_restrictor: String,
     /// Order of the objects: as kustomize's legacy sort has them, or as they were read (deprecated by `sortOptions`)
     #[arg(long, value_name = "ORDER", value_parser = ["legacy", "none", "unspecified"], default_value = "unspecified")]
@@ -146,6 +146,12 @@ pub(crate) struct Kustomize {
     /// Allow helmCharts (not yet supported: the charts are refused with an explanation)
     #[arg(long)]
     pub(crate) enable_helm: bool,
+    /// Add the label app.kubernetes.io/managed-by
+    #[arg(long)]
+    pub(crate) enable_managedby_label: bool,
+    /// Write to this file, or into this folder one file an object
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod expand;
 mod explain;
+mod kustomize;
 mod report;
 mod session;
 
@@ -21,6 +22,6 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Expand(args) => expand::run(&args),
         Command::Explain(args) => explain::run(&args),
-        _ => ExitCode::from(2),
+        Command::Kustomize(args) => kustomize::run(&args),
     }
 }

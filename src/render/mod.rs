@@ -9,6 +9,8 @@ mod dispatch;
 pub mod kustomize;
 
 use crate::diag::{Diagnostic, Diagnostics};
+use crate::k8s::object::ObjectId;
+use crate::k8s::scope::{self, Scope};
 use crate::source::SourceRequest;
 use crate::span::Span;
 use crate::yaml::Node;
@@ -71,6 +73,34 @@ impl From<Diagnostics> for Stop {
 }
 
 impl Rendered {
+    /// The objects as one file each, as `kustomize build -o FOLDER` writes them: `group_version_kind_name.yaml` in lower case, with the
+    /// namespace in front where there are several (kustomize/v5/commands/build/writeindividualfiles.go).
+    pub fn to_files(&self) -> Vec<(String, String)> {
+        let mut named = Vec::with_capacity(self.resources.len());
+        let mut namespaces = std::collections::BTreeSet::new();
+        for resource in &self.resources {
+            let id = ObjectId::of(&resource.body);
+            let namespace = match scope::kustomize(&id.gvk.api_version(), &id.gvk.kind) {
+                Some(Scope::Cluster) => None,
+                _ if id.namespace.is_empty() => Some("default".to_owned()),
+                _ => Some(id.namespace.to_lowercase()),
+            };
+            namespaces.extend(namespace.clone());
+            let parts = [&id.gvk.group, &id.gvk.version, &id.gvk.kind, &id.name];
+            let parts: Vec<String> =
+                parts.iter().filter(|part| !part.is_empty()).map(|part| part.to_lowercase()).collect();
+            named.push((namespace, parts.join("_"), resource));
+        }
+        let files = named.into_iter().map(|(namespace, name, resource)| {
+            let name = match namespace {
+                Some(namespace) if namespaces.len() > 1 => format!("{namespace}_{name}.yaml"),
+                _ => format!("{name}.yaml"),
+            };
+            (name, crate::yaml::emit::to_yaml(&resource.body))
+        });
+        files.collect()
+    }
+
     /// The objects as one YAML stream, separated by `---`, as `kustomize build` prints them.
     pub fn to_yaml(&self) -> String {
         let mut out = String::new();

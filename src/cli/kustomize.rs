@@ -1,0 +1,91 @@
+//! `fleetc kustomize DIR`: the bytes of `kustomize build DIR`, and its exit codes (0 or 1).
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use fleetc::diag::{Diagnostic, Diagnostics};
+use fleetc::host::FileWorld;
+use fleetc::path::{FilePath, TreePath};
+use fleetc::render::kustomize::{LoadRestrictor, Options, Reorder, Tools, build};
+use fleetc::render::{Rendered, Stop};
+use fleetc::span::{SourceMap, Span};
+
+use super::args::Kustomize;
+use super::session::{print_findings, print_out};
+
+/// Runs the command.
+pub(crate) fn run(args: &Kustomize) -> ExitCode {
+    let options = Options {
+        load_restrictor: match args.load_restrictor.as_str() {
+            "LoadRestrictionsNone" | "none" => LoadRestrictor::None,
+            _ => LoadRestrictor::RootOnly,
+        },
+        reorder: if args.reorder == "none" { Reorder::None } else { Reorder::Legacy },
+        enable_helm: args.enable_helm,
+        managed_by_label: args.enable_managedby_label,
+        ..Options::default()
+    };
+    // Bases may lie anywhere above, so the tree is the whole disk, listed only where the build looks.
+    let opened = std::fs::canonicalize(&args.dir).and_then(|dir| Ok((dir, FileWorld::open(Path::new("/"))?)));
+    let (dir, world) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return refused(&args.dir, &error.to_string(), args),
+    };
+    let Some(directory) = dir.to_str().and_then(|dir| TreePath::new(dir.trim_start_matches('/')).ok()) else {
+        return refused(&args.dir, "its path is not UTF-8", args);
+    };
+    match build(&world, &FilePath::new(FileWorld::TREE, directory), &options, &Tools::default()) {
+        Ok(rendered) => {
+            print_findings(&rendered.warnings, world.sources(), args.color);
+            finish(&rendered, args)
+        }
+        Err(Stop::Failed(mut errors)) => {
+            errors.settle(world.sources());
+            print_findings(&errors, world.sources(), args.color);
+            ExitCode::from(1)
+        }
+        Err(Stop::Wants(wants)) => {
+            let mut errors = Diagnostics::new();
+            for want in wants {
+                errors.push(
+                    Diagnostic::error(
+                        "kustomize/remote",
+                        Span::NONE,
+                        format!("{want} is not here, and fetching is not yet supported"),
+                    )
+                    .hint("vendor it: put a copy beside the kustomization and name that"),
+                );
+            }
+            print_findings(&errors, world.sources(), args.color);
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Prints the objects, or writes them where `--output` says: a file, or one file an object into a folder that is there.
+fn finish(rendered: &Rendered, args: &Kustomize) -> ExitCode {
+    let Some(output) = &args.output else {
+        print_out(&rendered.to_yaml());
+        return ExitCode::SUCCESS;
+    };
+    let written =
+        if output.is_dir() { write_folder(rendered, output) } else { std::fs::write(output, rendered.to_yaml()) };
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refused(output, &error.to_string(), args),
+    }
+}
+
+/// One file an object, named `[namespace_]group_version_kind_name.yaml` in lower case (kustomize `writeIndividualFiles`).
+fn write_folder(rendered: &Rendered, folder: &Path) -> std::io::Result<()> {
+    for (name, text) in rendered.to_files() {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(())
+}
+
+fn refused(path: &PathBuf, why: &str, args: &Kustomize) -> ExitCode {
+    let error = Diagnostic::error("kustomize/folder", Span::NONE, format!("`{}`: {why}", path.display()));
+    print_findings(&error.into(), &SourceMap::default(), args.color);
+    ExitCode::from(1)
+}
