@@ -346,8 +346,8 @@ impl<'a> Site<'a> {
             for (at, file) in placed.iter().flat_map(|(at, files)| files.iter().map(|file| (*at, file))) {
                 match taken.insert(layout::fold(&file.path), (Some(at), &file.application)) {
                     None => {}
-                    Some((other, key)) => {
-                        self.clash(&file.path, (at, &file.application), (other, key), &mut failed, &mut placement.tally)
+                    Some(other) => {
+                        self.clash(&file.path, (at, &file.application), other, &mut failed, &mut placement.tally);
                     }
                 }
             }

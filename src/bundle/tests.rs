@@ -1,7 +1,7 @@
 //! Cases of `fixtures/bundle`: a `case.yaml` with builds one after the other, and `expected.txt` with all that the last one leaves and says.
 //! `UPDATE=1` writes the expectations. Every build of every case is also checked for what must always hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::lock::{BundlesLock, FleetLock};
 use crate::read::{Instance, OutputFiles, SharedObject, Tracking};
 use crate::render::{Origin, Resource};
 use crate::resolve::ResolvedSource;
-use crate::source::SourceRequest;
+use crate::source::{SourceKind, SourceRequest};
 use crate::span::{FileId, Span, Spanned};
 use crate::yaml::{self, Dialect, Limits, Map, Node};
 
@@ -156,7 +156,7 @@ fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
         path: format!("apps/{}", text(node, "name")),
         target_revision: String::new(),
         chart: String::new(),
-        reference: String::new(),
+        reference: text(node, "ref"),
         name: String::new(),
         helm: None,
         kustomize: None,
@@ -195,7 +195,12 @@ fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
     };
     let commit = text(node, "commit");
     let resolved = ResolvedSource {
-        request: SourceRequest::git(source.repo_url, text(node, "revision")),
+        request: match text(node, "chart") {
+            chart if chart.is_empty() => SourceRequest::git(source.repo_url, text(node, "revision")),
+            chart => {
+                SourceRequest { kind: SourceKind::Chart(chart), url: source.repo_url, revision: text(node, "revision") }
+            }
+        },
         path: source.path,
         working: commit.is_empty(),
         commit,
@@ -276,7 +281,7 @@ fn build(step: &Step, fleet: &Fleet, disk: &Disk, turned: bool) -> (Warned<Bundl
     (done, output, changes)
 }
 
-fn run(case: &Node) -> String {
+fn run(case: &Node, schemas: &mut Schemas) -> String {
     let fleet = fleet(case);
     let mut disk = Disk::default();
     let mut report = String::new();
@@ -324,6 +329,14 @@ fn run(case: &Node) -> String {
             let read = Index::parse(&bundle.text).map(|index| index.to_text());
             assert_eq!(read.as_deref(), Ok(&*bundle.text), "bundle.yaml reads as it was written");
         }
+        for (path, text) in &disk.0 {
+            match path.rsplit('/').next().unwrap() {
+                INDEX => schemas.check("bundle", text),
+                BUNDLES_LOCK => schemas.check("bundles-lock", text),
+                "fleet.lock" => schemas.check("fleet-lock", text),
+                _ => {}
+            }
+        }
         let (_, _, after) = build(&step, &fleet, &disk, true);
         let open = after.value.files.iter().filter(|change| change.what != What::Edited).count();
         assert_eq!(open, 0, "a second build has nothing to do: {:?}", after.value.files);
@@ -347,10 +360,11 @@ fn cases() {
     folders.retain(|folder| folder.join("case.yaml").exists());
     assert!(folders.len() >= 10, "the cases are there");
     let mut wrong = Vec::new();
+    let mut schemas = Schemas::default();
     for folder in folders {
         let case = parse(&fs::read_to_string(folder.join("case.yaml")).unwrap()).remove(0);
         assert!(case.get("why").is_some(), "{}: says why it exists", folder.display());
-        let found = run(&case);
+        let found = run(&case, &mut schemas);
         let expected = folder.join("expected.txt");
         if std::env::var("UPDATE").is_ok() {
             fs::write(&expected, &found).unwrap();
@@ -362,6 +376,97 @@ fn cases() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for lock in ["fleet.lock", "bundles.lock"] {
+        let text = fs::read_to_string(root.with_file_name("lock/good").join(lock)).unwrap();
+        schemas.check(if lock == "fleet.lock" { "fleet-lock" } else { "bundles-lock" }, &text);
+    }
+    schemas.all_is_used();
+}
+
+/// The schemas of our files, and which of their fields some file had.
+#[derive(Default)]
+struct Schemas {
+    roots: BTreeMap<&'static str, serde_json::Value>,
+    used: BTreeSet<String>,
+}
+
+impl Schemas {
+    /// Checks a file; knows as much of JSON Schema as our schemas use.
+    fn check(&mut self, name: &'static str, text: &str) {
+        let root = self.roots.entry(name).or_insert_with(|| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"));
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+        });
+        let root = root.clone();
+        let file = parse(text).remove(0);
+        self.node(&root, &root, &file, name);
+    }
+
+    fn node(&mut self, root: &serde_json::Value, schema: &serde_json::Value, node: &Node, at: &str) {
+        self.used.insert(at.to_owned());
+        let schema = match schema["$ref"].as_str() {
+            Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => schema,
+        };
+        if let Some(words) = schema["enum"].as_array() {
+            assert!(words.iter().any(|word| word.as_str() == node.as_str()), "{at}: {node:?}");
+        }
+        match schema["type"].as_str() {
+            Some("string") => {
+                let text = node.as_str().unwrap_or_else(|| panic!("{at}: {node:?} is no string"));
+                let pattern = schema["pattern"].as_str().unwrap_or("");
+                assert!(regex::Regex::new(pattern).unwrap().is_match(text), "{at}: {text}");
+            }
+            Some("integer") => assert_eq!(node.tag(), Some(yaml::Tag::Int), "{at}"),
+            Some("array") => {
+                for item in node.as_seq().unwrap_or_else(|| panic!("{at}: {node:?} is no list")) {
+                    self.node(root, &schema["items"], item, at);
+                }
+            }
+            Some("object") => {
+                let map = node.as_map().unwrap_or_else(|| panic!("{at}: {node:?} is no mapping"));
+                for field in schema["required"].as_array().into_iter().flatten() {
+                    assert!(map.contains(field.as_str().unwrap()), "{at}: {field} is missing in {node:?}");
+                }
+                for (key, value) in map.iter() {
+                    let key = key.text().unwrap();
+                    match (schema["properties"].get(key), &schema["additionalProperties"]) {
+                        (Some(field), _) => self.node(root, field, value, &format!("{at}.{key}")),
+                        (None, serde_json::Value::Bool(false)) => panic!("{at}: unknown field {key}"),
+                        (None, serde_json::Value::Null) => {}
+                        (None, any) => self.node(root, any, value, &format!("{at}.*")),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// No field of a schema that nobody writes.
+    fn all_is_used(&self) {
+        let mut unused = Vec::new();
+        for (name, root) in &self.roots {
+            self.unused(root, root, name, &mut unused);
+        }
+        assert!(unused.is_empty(), "fields of schemas that no case has: {unused:?}");
+    }
+
+    fn unused(&self, root: &serde_json::Value, schema: &serde_json::Value, at: &str, out: &mut Vec<String>) {
+        if !self.used.contains(at) {
+            out.push(at.to_owned());
+            return;
+        }
+        let schema = schema["$ref"].as_str().and_then(|to| root.pointer(to.trim_start_matches('#'))).unwrap_or(schema);
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            self.unused(root, field, &format!("{at}.{name}"), out);
+        }
+        if schema["items"].is_object() {
+            self.unused(root, &schema["items"], at, out);
+        }
+        if schema["additionalProperties"].is_object() {
+            self.unused(root, &schema["additionalProperties"], &format!("{at}.*"), out);
+        }
+    }
 }
 
 #[test]

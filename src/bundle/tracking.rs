@@ -77,7 +77,7 @@ fn cut(text: &str) -> &str {
 
 fn set(object: &mut Node, field: &str, key: &str, value: &str) {
     let Some(metadata) = object.get_mut("metadata").and_then(Node::map_mut) else { return };
-    if !metadata.get(field).is_some_and(|node| node.as_map().is_some()) {
+    if metadata.get(field).is_none_or(|node| node.as_map().is_none()) {
         metadata.insert(field, Node::map(Map::new()));
     }
     if let Some(entries) = metadata.get_mut(field).and_then(Node::map_mut) {

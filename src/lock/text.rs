@@ -134,9 +134,8 @@ impl Reader {
         match version.map(Version::parse) {
             Some(Some(version)) if version.major > Version::CURRENT.major => {
                 let message = format!("{name} has format {version}; this fleetc reads format {}", Version::CURRENT);
-                return Err(Diagnostic::error("lock/newer-format", place(file), message)
-                    .hint("use the newer fleetc that wrote it")
-                    .into());
+                let error = Diagnostic::error("lock/newer-format", place(file), message);
+                Err(error.hint("use the newer fleetc that wrote it").into())
             }
             Some(Some(version)) => {
                 let documents = yaml::parse_strict(file, text.as_bytes(), Dialect::V3, &Limits::default())?;
