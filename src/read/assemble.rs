@@ -174,22 +174,24 @@ fn set_key(set: &super::fleet::ApplicationSet) -> (&str, &str, &str) {
 }
 
 fn refuse_duplicates(declared: &mut Declarations, diagnostics: &mut Diagnostics) {
+    let place =
+        |manifest: &Node, span: Span| manifest.at(&["metadata", "name"]).map_or(Span::NONE, Node::span).or(span);
     keep_first(
         &mut declared.applications,
         |a| a.key.clone(),
-        |a| (format!("Application `{}`", a.key), a.span),
+        |a| (format!("Application `{}`", a.key), place(&a.manifest, a.span)),
         diagnostics,
     );
     keep_first(
         &mut declared.application_sets,
         |set| (set.instance.clone(), set.namespace.clone(), set.name.clone()),
-        |set| (format!("ApplicationSet `{}/{}`", set.namespace, set.name), set.span),
+        |set| (format!("ApplicationSet `{}/{}`", set.namespace, set.name), place(&set.manifest, set.span)),
         diagnostics,
     );
     keep_first(
         &mut declared.projects,
         |project| (project.instance.clone(), project.name.clone()),
-        |project| (format!("AppProject `{}`", project.name), project.span),
+        |project| (format!("AppProject `{}`", project.name), place(&project.manifest, project.span)),
         diagnostics,
     );
 }

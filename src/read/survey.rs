@@ -15,7 +15,7 @@ use super::objects::{self, Declarations, Kind};
 use super::walk::{self, Text};
 use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::path::{FilePath, TreePath};
-use crate::source::{SourceRequest, normalize_git_url};
+use crate::source::SourceRequest;
 use crate::span::{Span, Spanned};
 use crate::world::{Lookup, World};
 use crate::yaml::Node;
@@ -47,7 +47,7 @@ pub(super) struct TakenFile {
 pub fn survey(world: &dyn World, root: &FilePath, options: &ReadOptions) -> Warned<Survey> {
     let Warned { value: configuration, mut diagnostics } = configuration(world, root);
     let mut survey = Survey { options: options.clone(), ..Survey::default() };
-    let mut locality = Locality { world, root, configuration: &configuration, known: BTreeMap::new() };
+    let mut locality = Locality { world, root, known: BTreeMap::new() };
     for (instance, definitions) in instances(&configuration) {
         let listed = match definitions {
             Some(entries) => listed::list(world, root, entries, &mut diagnostics),
@@ -79,11 +79,10 @@ fn instances(configuration: &Configuration) -> Vec<(&str, Option<&[Spanned<Strin
     own.collect()
 }
 
-/// Whether a repository is the fleet's own tree.
+/// Whether a repository is the fleet's own tree. The world knows, also what fleet.yaml maps.
 struct Locality<'a> {
     world: &'a dyn World,
     root: &'a FilePath,
-    configuration: &'a Configuration,
     known: BTreeMap<(String, String), bool>,
 }
 
@@ -93,15 +92,8 @@ impl Locality<'_> {
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
-        let normal = normalize_git_url(url);
-        let mapped = self.configuration.repositories.iter().find(|entry| normalize_git_url(&entry.url) == normal);
-        let local = match mapped {
-            Some(entry) => matches!(entry.path.trim_end_matches('/'), "." | "") && matches!(revision, "" | "HEAD"),
-            None => false,
-        } || matches!(
-            self.world.tree(&SourceRequest::git(url, revision)),
-            Lookup::Here(tree) if tree.id == self.root.tree
-        );
+        let answer = self.world.tree(&SourceRequest::git(url, revision));
+        let local = matches!(answer, Lookup::Here(tree) if tree.id == self.root.tree);
         self.known.insert(key, local);
         local
     }

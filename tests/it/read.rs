@@ -1,6 +1,7 @@
 //! The cases of `fixtures/read` through the library, in memory: what a tree declares, what was taken, and every finding with its place.
 //!
-//! A case is a folder with `tree/` and `expected.txt`. `UPDATE=1` rewrites the expectation. A `strict` file (empty) turns
+//! A case is a folder with `tree/` and `findings.txt` (`input/` instead of `tree/` where `tests/fixtures.rs` runs it through the binary too).
+//! `UPDATE=1` rewrites the expectation. A `strict` file (empty) turns
 //! strictness on; `url` holds the repoURL that the tree answers at HEAD.
 
 use std::fmt::Write as _;
@@ -23,10 +24,10 @@ fn cases() {
     let mut number = 0;
     let mut names: Vec<PathBuf> = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
-    for case in names.iter().filter(|path| path.join("tree").is_dir()) {
+    for case in names.iter().filter(|path| tree(path).is_some()) {
         number += 1;
         let got = run(case);
-        let file = case.join("expected.txt");
+        let file = case.join("findings.txt");
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&file, &got).unwrap();
         }
@@ -51,9 +52,13 @@ fn schema_is_current() {
     assert_eq!(fs::read_to_string(&path).unwrap_or_default(), got, "run with UPDATE=1");
 }
 
+fn tree(case: &Path) -> Option<PathBuf> {
+    ["tree", "input"].map(|name| case.join(name)).into_iter().find(|path| path.is_dir())
+}
+
 fn run(case: &Path) -> String {
     let mut files = Vec::new();
-    collect(&case.join("tree"), "", &mut files);
+    collect(&tree(case).unwrap(), "", &mut files);
     let mut world = MemoryWorld::new();
     let root = world.add_tree("", files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))).unwrap();
     if let Ok(url) = fs::read_to_string(case.join("url")) {
