@@ -288,6 +288,7 @@ impl<'a> State<'a, '_> {
         let mut each = |state: &mut Self, index: Operand, element: Operand| -> Evaluated<bool> {
             ran = true;
             state.place = Place::Node(node);
+            state.step()?;
             state.bind(&branch.pipe, index, &element)?;
             let flow = state.list(&element, &branch.list)?;
             state.variables.truncate(mark);

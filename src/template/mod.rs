@@ -99,7 +99,7 @@ impl Default for Options<'_> {
         Self {
             missing_key: MissingKey::Default,
             max_depth: 400,
-            max_steps: 100_000_000,
+            max_steps: 20_000_000,
             max_bytes: 1 << 30,
             effects: None,
         }

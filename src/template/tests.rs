@@ -127,3 +127,116 @@ fn answers_as_go_does() {
     let shown: Vec<_> = failures.iter().take(40).cloned().collect();
     assert!(failures.is_empty(), "{} of {count} differ {failed_by_table:?}\n{}", failures.len(), shown.join("\n"));
 }
+
+/// Executes with the default limits on this thread, whose stack is 2 MiB.
+fn failure(text: &str, options: &Options<'_>) -> String {
+    let template = Template::parse("t", text, &super::argo::functions());
+    match template.and_then(|template| template.execute(&Value::Nil, options)) {
+        Ok(out) => panic!("{text} printed {} bytes", out.len()),
+        Err(error) => error.reason().to_owned(),
+    }
+}
+
+#[test]
+fn every_execution_ends() {
+    let options = Options { max_steps: 300_000, max_bytes: 10_000_000, ..Options::default() };
+    let cycle = "{{$d := dict}}{{$_ := set $d `d` $d}}";
+    let nested = "{{$x := list}}{{range until 100000}}{{$x = list $x}}{{end}}";
+    let cases = [
+        (
+            "{{define `x`}}{{if true}}{{with 1}}{{template `x` .}}{{end}}{{end}}{{end}}{{template `x` .}}".to_owned(),
+            "maximum template depth",
+        ),
+        ("{{range 9000000000000000000}}{{end}}".to_owned(), "limit of 300000 steps"),
+        ("{{$x := `aa`}}{{range 60}}{{$x = print $x $x}}{{end}}".to_owned(), "limit of 10000000 bytes"),
+        ("{{until 2000000000}}".to_owned(), "too large"),
+        ("{{repeat 2000000000 `x`}}".to_owned(), "too large"),
+        ("{{indent 2000000000 `x`}}".to_owned(), "too large"),
+        (format!("{cycle}{{{{$d}}}}"), "too deep"),
+        (format!("{cycle}{{{{toYaml $d}}}}"), "too deep"),
+        (format!("{cycle}{{{{mustToJson $d}}}}"), "too deep"),
+        (format!("{cycle}{{{{deepCopy $d}}}}"), "too deep"),
+        (format!("{cycle}{{{{merge $d (deepCopy $d)}}}}"), "too deep"),
+        (format!("{cycle}{{{{$e := dict}}}}{{{{$_ := set $e `d` $e}}}}{{{{deepEqual $d $e}}}}"), "too deep"),
+        (format!("{nested}{{{{$x}}}}"), "too deep"),
+        (format!("{nested}{{{{toJson $x | fail}}}}"), ""),
+    ];
+    for (text, expected) in cases {
+        let reason = failure(&text, &options);
+        assert!(reason.contains(expected), "{text}: {reason}");
+    }
+    for (open, close) in [("(", ")"), ("{{if ", "{{end}}")] {
+        let body = if open == "(" { "1".to_owned() } else { "x".to_owned() };
+        let open = if open == "(" { open.to_owned() } else { format!("{open}true}}}}") };
+        let text = format!("{}{body}{}", open.repeat(100_000), close.repeat(100_000));
+        let text = if close == ")" { format!("{{{{{text}}}}}") } else { text };
+        assert!(failure(&text, &options).contains("depth exceeded"));
+    }
+}
+
+#[test]
+fn the_deepest_that_is_allowed_fits_the_stack() {
+    let parens = format!("{{{{{}1{}}}}}", "(print ".repeat(99), ")".repeat(99));
+    let blocks = format!("{}x{}", "{{if true}}".repeat(99), "{{end}}".repeat(99));
+    let chain = format!("{{{{if false}}}}{}{{{{end}}}}", "{{else if false}}".repeat(90));
+    for text in [parens, blocks, chain] {
+        let template = Template::parse("t", &text, &Functions::builtins()).unwrap();
+        template.execute(&Value::Nil, &Options::default()).unwrap();
+    }
+}
+
+#[test]
+fn templates_of_a_set_see_each_other_and_the_later_definition_wins() {
+    let mut set = super::TemplateSet::new(Functions::builtins());
+    set.add("a", "{{define `x`}}first{{end}}{{template `x`}} {{template `b` .}}").unwrap();
+    set.add("b", "{{define `x`}}second{{end}}{{.}}").unwrap();
+    set.add("c", "{{define `x`}} {{end}}").unwrap();
+    let out = set.execute("a", &Value::from("data"), &Options::default()).unwrap();
+    assert_eq!(out, b"second data");
+    let error = set.execute("nope", &Value::Nil, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("nope"));
+}
+
+#[test]
+fn functions_of_the_program_reach_templates_and_their_errors_nest() {
+    let mut functions = Functions::builtins();
+    functions.insert("include", "sa", |context, args| Ok(Value::String(context.execute(&args.text(0), &args.any(1))?)));
+    let inner = functions.clone();
+    functions.insert("tpl", "sa", move |context, args| {
+        Ok(Value::String(context.execute_text("tpl", &args.text(0), &inner, &args.any(1))?))
+    });
+    let mut set = super::TemplateSet::new(functions);
+    set.add("main", "{{define `x`}}<{{.}}>{{end}}{{include `x` 1}}{{tpl `{{include \"x\" .}}` 2}}").unwrap();
+    set.add("bad", "{{define `y`}}\n{{.a.b}}{{end}}{{include `y` 1}}").unwrap();
+    assert_eq!(set.execute("main", &Value::Nil, &Options::default()).unwrap(), b"<1><2>");
+    let error = set.execute("bad", &Value::Nil, &Options::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "template: bad:2:17: executing \"bad\" at <include `y` 1>: error calling include: \
+         template: bad:2:4: executing \"y\" at <.a.b>: can't evaluate field a in type int"
+    );
+    let cause = error.cause().unwrap();
+    assert_eq!((cause.name(), cause.line(), cause.column(), cause.offset()), ("bad", 2, Some(4), Some(19)));
+}
+
+#[test]
+fn fasttemplate_puts_in_strings_and_leaves_what_it_does_not_know() {
+    let parameters = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("path[0]".to_owned(), "{{a}}".to_owned())]);
+    let cases = [
+        ("{{a}}-{{ a }}-{{ path[0] }}", Ok("1-1-{{a}}")),
+        ("{{ b }}{{}}{{B}}", Ok("{{ b }}{{}}{{B}}")),
+        ("{{a\n}} x", Ok("{{a\n}} x")),
+        ("{{a}} {{a\n}}", Ok("1 1")),
+        ("plain {{", Ok("plain {{")),
+        (
+            "{{a}} {{",
+            Err("invalid template: Cannot find end tag=\"}}\" in the template=\"{{a}} {{\" starting from \"\""),
+        ),
+        ("{{a}}}", Ok("1}")),
+        ("{{{a}}}", Ok("{{{a}}}")),
+    ];
+    for (text, expected) in cases {
+        let rendered = super::fast::render(text, &parameters);
+        assert_eq!(rendered.as_deref().map_err(String::as_str), expected, "{text}");
+    }
+}
