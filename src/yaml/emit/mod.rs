@@ -8,10 +8,14 @@
 //! Where the original fails (control characters U+007F to U+009F, U+FFFE, U+FFFF, infinities), this prints an escape or the word: the
 //! caller decides what is an error.
 
+mod kyaml;
 mod order;
 mod scalar;
+mod v3;
 
-pub use order::{natural, sort_natural};
+pub use kyaml::through_kyaml;
+pub use order::{natural, natural_v3, sort_natural};
+pub use v3::{V3, to_yaml_v3, to_yaml_v3_with};
 
 use std::borrow::Cow;
 
@@ -30,7 +34,7 @@ pub fn to_yaml(node: &Node) -> String {
 
 /// Appends what [`to_yaml`] returns. `out` must be empty or end with a line feed.
 pub fn to_yaml_into(node: &Node, out: &mut String) {
-    let mut printer = Printer { out, column: 0, whitespace: true, indention: true };
+    let mut printer = Printer::new(out, WIDTH, false);
     printer.node(node, -1, Place::Root);
     printer.line_end();
 }
@@ -100,14 +104,24 @@ struct Printer<'o> {
     whitespace: bool,
     /// The line holds only indentation and indicators.
     indention: bool,
+    /// Columns after which a space becomes a line break.
+    width: usize,
+    /// Rules of go-yaml v3 where the versions differ.
+    v3: bool,
+    /// How many flow collections are open.
+    flow: usize,
 }
 
-/// Columns after which a space becomes a line break.
+/// The width of go-yaml v2; v3 never breaks lines.
 const WIDTH: usize = 80;
 /// Bytes up to which a key may stand before its `:` on one line.
 const SIMPLE_KEY: usize = 128;
 
-impl Printer<'_> {
+impl<'o> Printer<'o> {
+    fn new(out: &'o mut String, width: usize, v3: bool) -> Self {
+        Printer { out, column: 0, whitespace: true, indention: true, width, v3, flow: 0 }
+    }
+
     fn line_end(&mut self) {
         if self.column > 0 {
             self.out.push('\n');
@@ -156,7 +170,11 @@ impl Printer<'_> {
             View::Map(map) => self.map(map, deeper(indent)),
             View::Scalar(tag, text) => {
                 let value = Value::of(node, tag, text);
-                let style = value.style();
+                let style = if value.string {
+                    self.settle(&value.text, &scalar::analyze(&value.text), scalar::preferred(&value.text), false)
+                } else {
+                    Style::Plain
+                };
                 self.scalar(&value.text, style, indent, false);
             }
         }
@@ -174,7 +192,7 @@ impl Printer<'_> {
             self.indent(level);
             let analysis = scalar::analyze(&key);
             let simple = key.len() <= SIMPLE_KEY && !analysis.multiline;
-            let style = scalar::style(&key, &analysis, scalar::preferred(&key), simple);
+            let style = self.settle(&key, &analysis, scalar::preferred(&key), simple);
             if simple {
                 self.scalar(&key, style, level, true);
                 self.indicator(":", false, false);
@@ -227,14 +245,6 @@ impl<'n> Value<'n> {
                 let bytes = sigs::binary_text(text);
                 Value { text: Cow::Owned(scalar::through_json(&bytes).into_owned()), string: true }
             }
-        }
-    }
-
-    fn style(&self) -> Style {
-        if self.string {
-            scalar::style(&self.text, &scalar::analyze(&self.text), scalar::preferred(&self.text), false)
-        } else {
-            Style::Plain
         }
     }
 }

@@ -22,8 +22,17 @@ fn is_digit(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_digit() } else { get_general_category(c) == Category::DecimalNumber }
 }
 
-/// Compares two keys in go-yaml's natural order.
+/// Compares two keys in the natural order of go-yaml v2.
 pub fn natural(a: &str, b: &str) -> Ordering {
+    compare(a, b, false)
+}
+
+/// Compares two keys in the natural order of go-yaml v3: behind a digit, letters come first.
+pub fn natural_v3(a: &str, b: &str) -> Ordering {
+    compare(a, b, true)
+}
+
+fn compare(a: &str, b: &str, v3: bool) -> Ordering {
     // Most pairs differ within ASCII letters: no need to look further.
     let (left, right) = (a.as_bytes(), b.as_bytes());
     let common = left.iter().zip(right).take_while(|(x, y)| x == y).count();
@@ -42,6 +51,8 @@ pub fn natural(a: &str, b: &str) -> Ordering {
     };
     match (is_letter(x), is_letter(y)) {
         (true, true) => return x.cmp(&y),
+        (true, false) if v3 && after_digit(a, start) => return Ordering::Less,
+        (false, true) if v3 && after_digit(a, start) => return Ordering::Greater,
         (true, false) => return Ordering::Greater,
         (false, true) => return Ordering::Less,
         (false, false) => {}
@@ -59,6 +70,10 @@ pub fn natural(a: &str, b: &str) -> Ordering {
     number_a.cmp(&number_b).then(length_a.cmp(&length_b)).then(x.cmp(&y))
 }
 
+fn after_digit(text: &str, at: usize) -> bool {
+    text.get(..at).and_then(|before| before.chars().next_back()).is_some_and(is_digit)
+}
+
 /// The number that a text starts with, and how many characters it has.
 fn run(text: &str, seed: i64) -> (i64, usize) {
     text.chars().take_while(|c| is_digit(*c)).fold((seed, 0), |(number, length), c| {
@@ -68,8 +83,13 @@ fn run(text: &str, seed: i64) -> (i64, usize) {
 
 /// Sorts by a key in natural order.
 pub fn sort_natural<T>(items: &mut Vec<T>, key: impl Fn(&T) -> &str) {
+    sort_by(items, &|a, b| natural(key(a), key(b)));
+}
+
+/// Sorts by any relation, whether it is an order or not.
+pub(super) fn sort_by<T>(items: &mut Vec<T>, relation: &dyn Fn(&T, &T) -> Ordering) {
     if items.windows(2).all(|pair| match pair {
-        [a, b] => natural(key(a), key(b)) != Ordering::Greater,
+        [a, b] => relation(a, b) != Ordering::Greater,
         _ => true,
     }) {
         return;
@@ -77,7 +97,7 @@ pub fn sort_natural<T>(items: &mut Vec<T>, key: impl Fn(&T) -> &str) {
     if items.len() <= 16 {
         for at in 1..items.len() {
             let mut to = at;
-            while to > 0 && natural(key(&items[to]), key(&items[to - 1])) == Ordering::Less {
+            while to > 0 && relation(&items[to], &items[to - 1]) == Ordering::Less {
                 items.swap(to, to - 1);
                 to -= 1;
             }
@@ -85,15 +105,15 @@ pub fn sort_natural<T>(items: &mut Vec<T>, key: impl Fn(&T) -> &str) {
         return;
     }
     let mut right = items.split_off(items.len() / 2);
-    sort_natural(items, &key as &dyn Fn(&T) -> &str);
-    sort_natural(&mut right, &key as &dyn Fn(&T) -> &str);
+    sort_by(items, relation);
+    sort_by(&mut right, relation);
     let left = std::mem::take(items);
     items.reserve(left.len() + right.len());
     let mut left = left.into_iter().peekable();
     let mut right = right.into_iter().peekable();
     loop {
         let from_right = match (left.peek(), right.peek()) {
-            (Some(a), Some(b)) => natural(key(b), key(a)) == Ordering::Less,
+            (Some(a), Some(b)) => relation(b, a) == Ordering::Less,
             (None, Some(_)) => true,
             (Some(_), None) => false,
             (None, None) => break,

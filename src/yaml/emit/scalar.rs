@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Printer, WIDTH};
+use super::Printer;
 use crate::yaml::resolve;
 
 /// How a scalar is written.
@@ -12,16 +12,41 @@ pub(super) enum Style {
     Single,
     Double,
     Literal,
+    Folded,
 }
 
-/// What a text allows.
-#[derive(Clone, Copy, Debug)]
+/// What a text holds that some styles cannot carry.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Analysis {
-    /// Holds a line break of any kind.
+    /// A line break of any kind.
     pub(super) multiline: bool,
-    plain: bool,
-    single: bool,
-    block: bool,
+    /// White space or breaks at either end.
+    edge: bool,
+    /// A space at the end.
+    trailing_space: bool,
+    break_space: bool,
+    space_break: bool,
+    special: bool,
+    tab: bool,
+    /// Something that ends or starts other things in a block, or in brackets.
+    indicators: bool,
+    flow_indicators: bool,
+}
+
+impl Analysis {
+    fn plain(&self, flow: bool) -> bool {
+        let marks = if flow { self.flow_indicators } else { self.indicators };
+        !(self.edge || self.multiline || marks) && self.single()
+    }
+
+    fn single(&self) -> bool {
+        !(self.break_space || self.space_break || self.special || self.tab)
+    }
+
+    /// go-yaml v3 keeps tabs in block texts, v2 does not.
+    fn block(&self, v3: bool) -> bool {
+        !(self.trailing_space || self.space_break || self.special || self.tab && !v3)
+    }
 }
 
 /// The style that go-yaml's encoder asks for; the emitter may still refuse it.
@@ -47,15 +72,17 @@ fn is_printable(c: char) -> bool {
 /// Looks at a text once.
 pub(super) fn analyze(text: &str) -> Analysis {
     let Some(first) = text.chars().next() else {
-        return Analysis { multiline: false, plain: true, single: true, block: false };
+        // An empty block text is not allowed, an empty plain one is.
+        return Analysis { trailing_space: true, ..Analysis::default() };
     };
     if first != '.' && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/')) {
-        return Analysis { multiline: false, plain: true, single: true, block: true };
+        return Analysis::default();
     }
     let mut indicators = text.starts_with("---") || text.starts_with("...");
     indicators |=
         matches!(first, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`');
-    let (mut breaks, mut special) = (false, false);
+    let mut flow_indicators = indicators;
+    let (mut breaks, mut special, mut tab) = (false, false, false);
     let (mut break_space, mut space_break) = (false, false);
     let (mut after_space, mut after_break, mut after_white) = (false, false, true);
     let mut chars = text.chars().peekable();
@@ -68,7 +95,14 @@ pub(super) fn analyze(text: &str) -> Analysis {
             '#' => after_white,
             _ => false,
         };
-        special |= !is_printable(c);
+        flow_indicators |= match c {
+            ',' | '?' | '[' | ']' | '{' | '}' | ':' => true,
+            '-' => start && before_white,
+            '#' => after_white,
+            _ => false,
+        };
+        tab |= c == '\t';
+        special |= !is_printable(c) && c != '\t';
         if c == ' ' {
             break_space |= after_break;
         } else if is_break(c) {
@@ -83,28 +117,36 @@ pub(super) fn analyze(text: &str) -> Analysis {
     let edge = first == ' ' || is_break(first) || after_space || after_break;
     Analysis {
         multiline: breaks,
-        plain: !(edge || break_space || space_break || special || breaks || indicators),
-        single: !(break_space || space_break || special),
-        block: !(after_space || space_break || special),
+        edge,
+        trailing_space: after_space,
+        break_space,
+        space_break,
+        special,
+        tab,
+        indicators,
+        flow_indicators,
     }
 }
 
-/// The style that is used in the end. `simple_key`: the text is a key before a `:` on one line.
-pub(super) fn style(text: &str, analysis: &Analysis, preferred: Style, simple_key: bool) -> Style {
-    let mut style = preferred;
-    if simple_key && analysis.multiline {
-        style = Style::Double;
+impl Printer<'_> {
+    /// The style that is used in the end. `simple_key`: the text is a key before a `:` on one line.
+    pub(super) fn settle(&self, text: &str, analysis: &Analysis, preferred: Style, simple_key: bool) -> Style {
+        let flow = self.flow > 0;
+        let mut style = preferred;
+        if simple_key && analysis.multiline {
+            style = Style::Double;
+        }
+        if style == Style::Plain && (!analysis.plain(flow) || text.is_empty() && (simple_key || flow)) {
+            style = Style::Single;
+        }
+        if style == Style::Single && !analysis.single() {
+            style = Style::Double;
+        }
+        if matches!(style, Style::Literal | Style::Folded) && (!analysis.block(self.v3) || simple_key || flow) {
+            style = Style::Double;
+        }
+        style
     }
-    if style == Style::Plain && (!analysis.plain || text.is_empty() && simple_key) {
-        style = Style::Single;
-    }
-    if style == Style::Single && !analysis.single {
-        style = Style::Double;
-    }
-    if style == Style::Literal && (!analysis.block || simple_key) {
-        style = Style::Double;
-    }
-    style
 }
 
 /// What Go's encoding/json and go-yaml v2's reader make of a string between them: U+0085 is a line break to the reader, which folds it.
@@ -139,6 +181,7 @@ impl Printer<'_> {
             Style::Single => self.single(text, inner, !simple_key),
             Style::Double => self.double(text, inner, !simple_key),
             Style::Literal => self.literal(text, inner),
+            Style::Folded => self.folded(text, inner),
         }
     }
 
@@ -159,12 +202,15 @@ impl Printer<'_> {
     }
 
     fn plain(&mut self, text: &str, indent: i32, fold: bool) {
+        if self.v3 && text.is_empty() {
+            return;
+        }
         if !self.whitespace {
             self.put(' ');
         }
         self.whitespace = false;
         self.indention = false;
-        if !fold || self.column + text.len() <= WIDTH {
+        if !fold || self.column.saturating_add(text.len()) <= self.width {
             self.put_str(text);
             return;
         }
@@ -175,7 +221,7 @@ impl Printer<'_> {
             after_space &= word.is_empty();
             self.put_str(word);
             let next = tail.get(1..).unwrap_or_default();
-            if !after_space && self.column > WIDTH && !next.starts_with(' ') {
+            if !after_space && self.column > self.width && !next.starts_with(' ') {
                 self.indention = false;
                 self.whitespace = false;
                 self.indent(indent);
@@ -197,7 +243,7 @@ impl Printer<'_> {
         while let Some((at, c)) = chars.next() {
             if c == ' ' {
                 let next = chars.peek().map(|(_, next)| *next);
-                if fold && !after_space && self.column > WIDTH && at > 0 && next.is_some_and(|next| next != ' ') {
+                if fold && !after_space && self.column > self.width && at > 0 && next.is_some_and(|next| next != ' ') {
                     self.indent(indent);
                 } else {
                     self.put(' ');
@@ -238,7 +284,7 @@ impl Printer<'_> {
                 after_space = false;
             } else if c == ' ' {
                 let next = chars.peek().map(|(_, next)| *next);
-                if fold && !after_space && self.column > WIDTH && at > 0 && next.is_some() {
+                if fold && !after_space && self.column > self.width && at > 0 && next.is_some() {
                     self.indent(indent);
                     if next == Some(' ') {
                         self.put('\\');
@@ -286,8 +332,9 @@ impl Printer<'_> {
         }
     }
 
-    fn literal(&mut self, text: &str, indent: i32) {
-        self.indicator("|", true, false);
+    /// The first line of a block text: sign, indentation if it cannot be told from the text, what becomes of the final breaks.
+    fn block_header(&mut self, sign: &str, text: &str) {
+        self.indicator(sign, true, false);
         if text.starts_with(|c| c == ' ' || is_break(c)) {
             self.put('2');
         }
@@ -300,6 +347,35 @@ impl Printer<'_> {
         self.put_break('\n');
         self.indention = true;
         self.whitespace = true;
+    }
+
+    /// As go-yaml v3 writes `>` without a width. It looks at the start of the whole text where it should look behind the break, so some
+    /// breaks are doubled that should not be, and others are not that should.
+    fn folded(&mut self, text: &str, indent: i32) {
+        self.block_header(">", text);
+        let starts_blank = text.trim_start_matches(is_break).starts_with([' ', '\t']) || text.chars().all(is_break);
+        let (mut after_break, mut leading) = (true, true);
+        for c in text.chars() {
+            if is_break(c) {
+                if !after_break && !leading && c == '\n' && !starts_blank {
+                    self.put_break('\n');
+                }
+                self.put_break(c);
+                after_break = true;
+            } else {
+                if after_break {
+                    self.indent(indent);
+                    leading = matches!(c, ' ' | '\t');
+                }
+                self.put(c);
+                self.indention = false;
+                after_break = false;
+            }
+        }
+    }
+
+    fn literal(&mut self, text: &str, indent: i32) {
+        self.block_header("|", text);
         // Lines at once: only breaks matter here.
         let mut after_break = true;
         let mut rest = text;

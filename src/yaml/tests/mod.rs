@@ -113,3 +113,35 @@ fn documents_read_as_recorded() {
     }
     report("documents.jsonl", rows.len() * 2, &wrong);
 }
+
+#[test]
+fn v3_prints_as_recorded() {
+    let rows = rows(include_str!("../../../fixtures/yaml/v3.jsonl"));
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let text = row[0].as_str().expect("text");
+        let parsed = read(text, Dialect::V3);
+        let Some(document) = parsed.documents.first() else {
+            wrong.push(format!("{text:?}: refused {:?}", parsed.error));
+            continue;
+        };
+        let root = &document.root;
+        let options = |compact, values| emit::V3 { compact, values };
+        let mut compare = |name: &str, want: &serde_json::Value, have: String| {
+            if want.as_str() != Some(&have) {
+                wrong.push(format!("{name} {text:?}\n  want {want}\n  have {have:?}"));
+            }
+        };
+        compare("compact", &row[1], emit::to_yaml_v3_with(root, options(true, false)));
+        compare("indented", &row[2], emit::to_yaml_v3(root));
+        if !row[3].is_null() {
+            compare("values", &row[3], emit::to_yaml_v3_with(root, options(false, true)));
+        }
+        let kyaml = format!("---\n{}", emit::to_yaml(&emit::through_kyaml(root)));
+        let plain = serde_json::Value::String(format!("---\n{}", emit::to_yaml(root)));
+        if !root.is_null() {
+            compare("kyaml", if row[4].is_null() { &plain } else { &row[4] }, kyaml);
+        }
+    }
+    report("v3.jsonl", rows.len() * 4, &wrong);
+}
