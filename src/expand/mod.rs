@@ -19,7 +19,6 @@ mod matrix;
 mod patch;
 mod problems;
 mod row;
-mod selector;
 mod set;
 mod templating;
 #[cfg(test)]

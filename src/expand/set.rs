@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use super::problems::{Problems, Reported};
 use super::row::{Row, flat_value};
-use super::selector::{Selector, Values};
 use super::templating::{Data, Templating, known_names_hint, unknown_tags};
 use super::trees::Trees;
 use crate::argo::{map_strings, tables};
 use crate::cluster::{Cluster, ClusterOrigin};
 use crate::diag::Diagnostic;
+use crate::k8s::selector::{Selector, Values};
 use crate::read::{ApplicationSet, Fleet};
 use crate::span::Span;
 use crate::template::{Functions, Map};

@@ -10,3 +10,4 @@ pub mod object;
 pub mod order;
 pub mod schema;
 pub mod scope;
+pub mod selector;

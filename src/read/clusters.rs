@@ -233,7 +233,7 @@ fn apply(entry: &ClusterEntry, clusters: &mut [Cluster], configuration: &Configu
             continue;
         }
         let meant = match &entry.whom {
-            Whom::Selector(selector) => selector.matches(&cluster.labels),
+            Whom::Selector(selector) => selector.matches(|key| cluster.labels.get(key).map(Into::into)),
             Whom::Name(name) => cluster.name == **name || is_in_cluster(cluster, name, configuration),
         };
         if !meant {

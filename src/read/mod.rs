@@ -12,7 +12,6 @@ mod fleet;
 mod kustomizations;
 mod listed;
 mod objects;
-mod selector;
 mod survey;
 mod walk;
 
@@ -20,5 +19,4 @@ pub use assemble::fleet;
 pub use configuration::{ClusterEntry, Configuration, EngineChoice, InstanceEntry, Whom, configuration, json_schema};
 pub use declarations::{Declarations, Reading, declarations, is_declaration};
 pub use fleet::*;
-pub use selector::Selector;
 pub use survey::{Survey, survey};

@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock};
 
 use regex::bytes::Regex;
 
-use crate::diag::{Diagnostics, Severity};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::path::{FilePath, TreePath};
-use crate::span::SourceFile;
+use crate::span::{SourceFile, Span};
 use crate::world::{EntryKind, World};
 
 /// The names of a kustomization's file.
@@ -91,6 +91,10 @@ impl Walker<'_> {
                 EntryKind::Directory if chart && matches!(entry.name.as_str(), "templates" | "charts" | "crds") => {}
                 EntryKind::Directory => self.folder(&path, false, depth + 1),
                 EntryKind::File => self.file(&path, &entry.name, top),
+                EntryKind::EscapingLink if is_definition_name(&entry.name) => {
+                    let message = format!("`{}` is a link out of the repository and is not looked into", path.path);
+                    self.diagnostics.push(Diagnostic::warning("read/link", Span::NONE, message));
+                }
                 _ => {}
             }
         }

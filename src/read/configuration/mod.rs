@@ -11,10 +11,10 @@ pub use json_schema::json_schema;
 use std::collections::BTreeMap;
 
 use super::fleet::{Engines, Output, OutputFiles, Repository, SharedObject, Tracking};
-use super::selector::Selector;
 use crate::argo::{self, cluster_name_problem, dns_label_problem};
 use crate::cluster::Facts;
 use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
+use crate::k8s::selector::{Selector, Values};
 use crate::path::FilePath;
 use crate::span::{Span, Spanned};
 use crate::world::World;
@@ -260,7 +260,9 @@ fn cluster(node: &Node, value: &Configuration, found: &mut Diagnostics) -> Optio
             name_problem("cluster", &name, node.get("name"), cluster_name_problem(&name), found);
             Whom::Name(name)
         }
-        (None, Some(selector)) => Whom::Selector(found.take(Selector::read(selector))?),
+        (None, Some(selector)) => {
+            Whom::Selector(found.take(Selector::read(selector, Values::Labels).map_err(|one| (*one).into()))?)
+        }
         (Some(_), Some(_)) => {
             found.push(error("this entry has both `name` and `selector`"));
             return None;

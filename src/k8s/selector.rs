@@ -9,18 +9,18 @@ use crate::diag::{Diagnostic, did_you_mean};
 use crate::yaml::Node;
 
 /// A compiled `metav1.LabelSelector`: all requirements have to hold.
-#[derive(Debug, Default)]
-pub(super) struct Selector {
+#[derive(Clone, Debug, Default)]
+pub struct Selector {
     requirements: Vec<Requirement>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Requirement {
     key: String,
     test: Test,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Test {
     In(Vec<String>),
     NotIn(Vec<String>),
@@ -30,7 +30,7 @@ enum Test {
 
 /// Which values a selector may compare with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Values {
+pub enum Values {
     /// Any text: post-filters.
     Any,
     /// Label values only: the selector of the cluster generator.
@@ -44,7 +44,7 @@ impl Selector {
     ///
     /// # Errors
     /// A key that is no qualified name, an unknown operator, values that do not fit the operator or the rule.
-    pub(super) fn read(node: &Node, rule: Values) -> Result<Self, Box<Diagnostic>> {
+    pub fn read(node: &Node, rule: Values) -> Result<Self, Box<Diagnostic>> {
         let mut requirements = Vec::new();
         for (key, value) in node.get("matchLabels").and_then(Node::as_map).into_iter().flat_map(|map| map.iter()) {
             let text = value.text().filter(|_| !value.is_null()).unwrap_or_default();
@@ -60,12 +60,12 @@ impl Selector {
     }
 
     /// Whether there are no requirements.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.requirements.is_empty()
     }
 
     /// Whether all requirements hold for what `get` says of a key.
-    pub(super) fn matches<'v>(&self, get: impl Fn(&str) -> Option<Cow<'v, str>>) -> bool {
+    pub fn matches<'v>(&self, get: impl Fn(&str) -> Option<Cow<'v, str>>) -> bool {
         self.requirements.iter().all(|requirement| {
             let found = get(&requirement.key);
             match (&requirement.test, found) {
@@ -123,7 +123,7 @@ fn requirement(key: &Node, test: Test) -> Result<Requirement, Box<Diagnostic>> {
 }
 
 fn fault(span: crate::span::Span, message: String) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("expand/selector", span, message))
+    Box::new(Diagnostic::error("k8s/selector", span, message))
 }
 
 fn check_value(text: &str, node: &Node) -> Result<(), Box<Diagnostic>> {
