@@ -36,6 +36,18 @@ impl Disk {
     }
 }
 
+fn raw_kind(kind: std::fs::FileType) -> RawKind {
+    if kind.is_file() {
+        RawKind::File
+    } else if kind.is_dir() {
+        RawKind::Directory
+    } else if kind.is_symlink() {
+        RawKind::Link
+    } else {
+        RawKind::Other
+    }
+}
+
 impl Store for Disk {
     fn names(&self, directory: &TreePath, object: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String> {
         if let (Some(tracked), Some(object)) = (&self.tracked, object) {
@@ -55,18 +67,7 @@ impl Store for Disk {
             }
             let kind = entry.file_type().map_err(|error| error.to_string())?;
             let raw = match entry.file_name().into_string() {
-                Ok(name) => {
-                    let kind = if kind.is_file() {
-                        RawKind::File
-                    } else if kind.is_dir() {
-                        RawKind::Directory
-                    } else if kind.is_symlink() {
-                        RawKind::Link
-                    } else {
-                        RawKind::Other
-                    };
-                    RawEntry { name, kind, object: None }
-                }
+                Ok(name) => RawEntry { name, kind: raw_kind(kind), object: None },
                 // A name that is not UTF-8 is shown, but cannot be opened by it.
                 Err(name) => RawEntry { name: name.to_string_lossy().into_owned(), kind: RawKind::Other, object: None },
             };
@@ -76,6 +77,15 @@ impl Store for Disk {
             Some(tracked) => tracked.filter(directory, names),
             None => Ok(names),
         }
+    }
+
+    fn entry(&self, path: &TreePath) -> Option<RawEntry> {
+        // Of a checkout the names that count are known from listing only.
+        if self.tracked.is_some() {
+            return None;
+        }
+        let kind = std::fs::symlink_metadata(self.path(path)).ok()?.file_type();
+        Some(RawEntry { name: path.name().to_owned(), kind: raw_kind(kind), object: None })
     }
 
     fn link(&self, path: &TreePath, entry: &RawEntry) -> Result<String, String> {
@@ -116,7 +126,7 @@ impl FileWorld {
     /// The folder's tree.
     pub const TREE: TreeId = TreeId(0);
 
-    /// A world of this folder, everything in it included.
+    /// A world of this folder, everything in it included. The folder may be the root of the disk.
     ///
     /// # Errors
     /// The folder does not exist or is none.
@@ -126,7 +136,13 @@ impl FileWorld {
             return Err(std::io::ErrorKind::NotADirectory.into());
         }
         let sources = Arc::new(SourceMap::default());
-        let files = Files::new(Box::new(Disk::new(root, None)), Arc::clone(&sources), String::new(), FILE_LIMIT);
+        let whole_disk = root.parent().is_none();
+        let (disk, map) = (Box::new(Disk::new(root, None)), Arc::clone(&sources));
+        let files = if whole_disk {
+            Files::of_disk(disk, map, FILE_LIMIT)
+        } else {
+            Files::new(disk, map, String::new(), FILE_LIMIT)
+        };
         Ok(FileWorld { files, sources, urls: Vec::new() })
     }
 

@@ -69,6 +69,42 @@ fn links_are_classified_and_followed_inside_only() {
 }
 
 #[test]
+fn the_whole_disk_is_a_tree_too() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    std::fs::create_dir_all(root.join("closed/open")).unwrap();
+    std::fs::write(root.join("closed/open/x.yaml"), "x: 1\n").unwrap();
+    symlink(root.join("closed/open"), root.join("link")).unwrap();
+    // May be entered, not listed (the superuser can list it all the same).
+    std::fs::set_permissions(root.join("closed"), std::fs::Permissions::from_mode(0o111)).unwrap();
+    let world = FileWorld::open(std::path::Path::new("/")).unwrap();
+    let below = root.to_str().unwrap().trim_start_matches('/');
+    for name in ["closed/open/x.yaml", "link/x.yaml"] {
+        let file = world.read(&path(&format!("{below}/{name}"))).unwrap();
+        assert_eq!((&*file.bytes, &file.display), (&b"x: 1\n"[..], &format!("/{below}/{name}")));
+    }
+    assert!(refusal(&world, &format!("{below}/none")).contains("does not exist"));
+    std::fs::set_permissions(root.join("closed"), std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn one_path_is_one_file_from_all_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..50 {
+        std::fs::write(folder.path().join(format!("{index}.yaml")), "x: 1\n").unwrap();
+    }
+    let world = FileWorld::open(folder.path()).unwrap();
+    let asked: Vec<usize> = (0..2000).map(|n| n % 50).collect();
+    let read = |index: &usize| world.read(&path(&format!("{index}.yaml"))).unwrap();
+    let files = super::Pool::new(Some(8)).unwrap().map(&asked, &read);
+    for (index, file) in asked.iter().zip(&files) {
+        assert_eq!(file.id, read(index).id);
+        assert_eq!(world.sources().get(file.id).unwrap().display, format!("{index}.yaml"));
+    }
+}
+
+#[test]
 fn large_files_are_refused_unread() {
     let folder = tempfile::tempdir().unwrap();
     let file = std::fs::File::create(folder.path().join("big.yaml")).unwrap();

@@ -47,6 +47,10 @@ pub(super) trait Store: Send + Sync {
     fn names(&self, directory: &TreePath, object: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String>;
     /// The text of a symbolic link.
     fn link(&self, path: &TreePath, entry: &RawEntry) -> Result<String, String>;
+    /// A single name of a directory that may be entered but not listed, where the store can tell.
+    fn entry(&self, _path: &TreePath) -> Option<RawEntry> {
+        None
+    }
     /// The bytes of a file, at most `limit`.
     fn bytes(&self, path: &TreePath, entry: &RawEntry, limit: u64) -> Result<Vec<u8>, ReadFault>;
 }
@@ -54,17 +58,19 @@ pub(super) trait Store: Send + Sync {
 /// Links followed in one path before it counts as a loop (Linux `MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
-/// A directory as listed: names sorted by bytes.
+/// A directory as listed.
 struct Directory {
     path: TreePath,
-    raw: Vec<RawEntry>,
+    /// Names sorted by bytes, or why they cannot be listed.
+    raw: Result<Vec<RawEntry>, String>,
     entries: OnceLock<Arc<[Entry]>>,
 }
 
 impl Directory {
     fn find(&self, name: &str) -> Option<&RawEntry> {
-        let at = self.raw.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
-        self.raw.get(at)
+        let raw = self.raw.as_ref().ok()?;
+        let at = raw.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
+        raw.get(at)
     }
 }
 
@@ -93,18 +99,37 @@ pub(super) struct Files {
     /// What goes before the path in names for people; empty for the fleet's own tree.
     label: String,
     limit: u64,
+    /// Whether the root is that of the disk, so that absolute links stay inside.
+    whole_disk: bool,
     directories: RwLock<FxHashMap<TreePath, Arc<Directory>>>,
     files: RwLock<FxHashMap<TreePath, Arc<SourceFile>>>,
 }
 
 impl Files {
     pub(super) fn new(store: Box<dyn Store>, sources: Arc<SourceMap>, label: String, limit: u64) -> Self {
-        Files { store, sources, label, limit, directories: RwLock::default(), files: RwLock::default() }
+        Files {
+            store,
+            sources,
+            label,
+            limit,
+            whole_disk: false,
+            directories: RwLock::default(),
+            files: RwLock::default(),
+        }
+    }
+
+    /// The tree of a whole disk: names for people are absolute paths, and so may links be.
+    pub(super) fn of_disk(store: Box<dyn Store>, sources: Arc<SourceMap>, limit: u64) -> Self {
+        Files { whole_disk: true, ..Files::new(store, sources, "/".to_owned(), limit) }
     }
 
     /// The names in a directory, sorted by bytes, links classified.
     pub(super) fn list(&self, path: &TreePath) -> Checked<Arc<[Entry]>> {
         let directory = self.directory(path).map_err(|fault| self.explain(path, &fault))?;
+        let raw = match &directory.raw {
+            Ok(raw) => raw,
+            Err(reason) => return Err(self.explain(path, &Fault::Failed(reason.clone()))),
+        };
         let entries = directory.entries.get_or_init(|| {
             let kind = |entry: &RawEntry| match entry.kind {
                 RawKind::File => EntryKind::File,
@@ -118,7 +143,7 @@ impl Files {
                     Ok(Err(_)) | Err(_) => EntryKind::BrokenLink,
                 },
             };
-            directory.raw.iter().map(|entry| Entry { name: entry.name.clone(), kind: kind(entry) }).collect()
+            raw.iter().map(|entry| Entry { name: entry.name.clone(), kind: kind(entry) }).collect()
         });
         Ok(Arc::clone(entries))
     }
@@ -170,20 +195,22 @@ impl Files {
     }
 
     /// Lists a directory whose path has no links in it.
-    fn load(&self, path: &TreePath, object: Option<gix::ObjectId>) -> Result<Arc<Directory>, Fault> {
+    fn load(&self, path: &TreePath, object: Option<gix::ObjectId>) -> Arc<Directory> {
         if let Some(known) = self.directories.read().unwrap_or_else(PoisonError::into_inner).get(path) {
-            return Ok(Arc::clone(known));
+            return Arc::clone(known);
         }
-        let mut raw = self.store.names(path, object).map_err(Fault::Failed)?;
-        raw.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut raw = self.store.names(path, object);
+        if let Ok(raw) = &mut raw {
+            raw.sort_by(|a, b| a.name.cmp(&b.name));
+        }
         let fresh = Arc::new(Directory { path: path.clone(), raw, entries: OnceLock::new() });
         let mut known = self.directories.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(known.entry(path.clone()).or_insert(fresh)))
+        Arc::clone(known.entry(path.clone()).or_insert(fresh))
     }
 
     /// Follows a path from the root, name by name.
     fn walk(&self, path: &TreePath) -> Result<Real, Fault> {
-        let mut at = self.load(&TreePath::root(), None)?;
+        let mut at = self.load(&TreePath::root(), None);
         let mut ahead: Vec<String> = path.segments().map(str::to_owned).collect();
         ahead.reverse();
         let mut links = 0;
@@ -196,23 +223,26 @@ impl Files {
                         .path
                         .parent()
                         .ok_or_else(|| Fault::Escapes(link_at.clone().unwrap_or_else(|| path.clone())))?;
-                    at = self.load(&above, None)?;
+                    at = self.load(&above, None);
                     continue;
                 }
                 _ => {}
             }
-            let Some(entry) = at.find(&name) else {
+            let here = at.path.join(&name).map_err(|error| Fault::Failed(error.to_string()))?;
+            let found = match &at.raw {
+                Ok(_) => at.find(&name).cloned(),
+                Err(reason) => Some(self.store.entry(&here).ok_or_else(|| Fault::Failed(reason.clone()))?),
+            };
+            let Some(entry) = found else {
+                let near = at.raw.iter().flatten().map(|entry| entry.name.as_str());
                 return Err(match link_at {
                     Some(link) => Fault::Broken(link),
-                    None => {
-                        Fault::Missing { hint: did_you_mean(&name, at.raw.iter().map(|entry| entry.name.as_str())) }
-                    }
+                    None => Fault::Missing { hint: did_you_mean(&name, near) },
                 });
             };
-            let here = at.path.join(&name).map_err(|error| Fault::Failed(error.to_string()))?;
             match entry.kind {
-                RawKind::Directory => at = self.load(&here, entry.object)?,
-                RawKind::File if ahead.is_empty() => return Ok(Real::File(here, entry.clone())),
+                RawKind::Directory => at = self.load(&here, entry.object),
+                RawKind::File if ahead.is_empty() => return Ok(Real::File(here, entry)),
                 RawKind::Other if ahead.is_empty() => return Ok(Real::Other),
                 RawKind::File | RawKind::Other => return Err(Fault::NotDirectory(here)),
                 RawKind::Link => {
@@ -220,8 +250,10 @@ impl Files {
                     if links > MAX_LINKS {
                         return Err(Fault::Broken(here));
                     }
-                    let target = self.store.link(&here, entry).map_err(Fault::Failed)?;
-                    if target.starts_with('/') || has_drive(&target) {
+                    let target = self.store.link(&here, &entry).map_err(Fault::Failed)?;
+                    if target.starts_with('/') && self.whole_disk {
+                        at = self.load(&TreePath::root(), None);
+                    } else if target.starts_with('/') || has_drive(&target) {
                         return Err(Fault::Escapes(here));
                     }
                     ahead.extend(target.split('/').rev().map(str::to_owned));
