@@ -88,7 +88,14 @@ impl Checker {
                     self.found.push(Diagnostic::error("argo/unknown-field", span, message).hint(*reason));
                 }
                 Some(_) if value.is_null() => {}
-                Some(field) => self.value(value, field.shape, &at.field(&name)),
+                Some(field) => {
+                    if !field.deprecated.is_empty() {
+                        let message = format!("`{name}` {} has no effect", at.inside());
+                        let span = key.span().or(node.span());
+                        self.found.push(Diagnostic::warning("argo/deprecated", span, message).hint(field.deprecated));
+                    }
+                    self.value(value, field.shape, &at.field(&name));
+                }
                 None => self.unknown_field(&name, key.span().or(node.span()), map, ty, at),
             }
         }

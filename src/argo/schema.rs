@@ -34,6 +34,8 @@ pub struct Field {
     pub merge: Merge,
     /// Whether it is not of Argo CD but ours.
     pub ours: bool,
+    /// Why it should go, where it has no effect any more; empty for all others.
+    pub deprecated: &'static str,
     /// The first engine that has this row, and the last.
     pub engines: (Engine, Engine),
     /// What it is, for people; empty for the types of Argo CD.
@@ -110,6 +112,7 @@ pub const fn req(name: &'static str, shape: Shape) -> Field {
         required: false,
         merge: Merge::Replace,
         ours: false,
+        deprecated: "",
         engines: (FIRST, LAST),
         doc: "",
     }
@@ -153,6 +156,13 @@ impl Field {
     #[must_use]
     pub const fn ours(mut self) -> Self {
         self.ours = true;
+        self
+    }
+
+    /// Without effect, for this reason.
+    #[must_use]
+    pub const fn deprecated(mut self, reason: &'static str) -> Self {
+        self.deprecated = reason;
         self
     }
 

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustc_hash::FxHashSet;
+
 use super::walk::Text;
 use crate::path::TreePath;
 use crate::span::{Span, Spanned};
@@ -53,7 +55,7 @@ pub(super) fn connect(kustomizations: &[Text], candidates: &[TreePath]) -> Graph
     if candidates.is_empty() {
         return graph;
     }
-    let words: BTreeSet<&str> = candidates.iter().flat_map(TreePath::segments).collect();
+    let words: FxHashSet<&[u8]> = candidates.iter().flat_map(TreePath::segments).map(str::as_bytes).collect();
     let known: BTreeSet<&TreePath> = candidates.iter().collect();
     let mut links: BTreeMap<TreePath, Links> = BTreeMap::new();
     for text in kustomizations {
@@ -102,14 +104,15 @@ pub(super) fn connect(kustomizations: &[Text], candidates: &[TreePath]) -> Graph
 }
 
 /// Whether a text holds one of these words as the last part of something like a path, or a path that ends upwards.
-fn names_one_of(bytes: &[u8], words: &BTreeSet<&str>) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '{' | '}' | ':' | '=')).any(
-        |word| {
-            let last = word.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-            last == ".." || words.contains(last)
-        },
-    )
+fn names_one_of(bytes: &[u8], words: &FxHashSet<&[u8]>) -> bool {
+    let ends_word = |byte: &u8| {
+        matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'[' | b']' | b'{' | b'}' | b':' | b'=')
+    };
+    bytes.split(ends_word).any(|word| {
+        let word = word.strip_suffix(b"/").unwrap_or(word);
+        let last = word.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        last == b".." || words.contains(last)
+    })
 }
 
 fn read_links(text: &Text, directory: &TreePath) -> Links {

@@ -19,7 +19,7 @@ pub static APPLICATION_SET_SPEC: Type = Type::open(
         opt("strategy", Struct(&APPLICATION_SET_STRATEGY)).ptr(),
         opt("preservedFields", Struct(&APPLICATION_PRESERVED_FIELDS)).ptr(),
         opt("goTemplateOptions", List(&String)),
-        opt("applyNestedSelectors", Bool),
+        opt("applyNestedSelectors", Bool).deprecated("nested selectors always count"),
         opt("ignoreApplicationDifferences", List(&Struct(&APPLICATION_SET_RESOURCE_IGNORE_DIFFERENCES))),
         opt("templatePatch", String).ptr(),
     ],
