@@ -168,13 +168,13 @@ impl HostWorld {
         let absent = |reason: String| Lookup::Absent { reason, hint: None };
         match &source.kind {
             SourceKind::Git => {}
-            SourceKind::Chart(chart) => {
-                return absent(format!("the chart `{chart}` is not here, and charts cannot be fetched yet"));
+            SourceKind::Chart(_) => {
+                return absent("charts cannot be fetched yet".to_owned());
             }
             SourceKind::Oci => {
-                return absent("the artifact is not here, and artifacts cannot be fetched yet".to_owned());
+                return absent("artifacts cannot be fetched yet".to_owned());
             }
-            SourceKind::File => return absent("the file is not here, and files cannot be fetched yet".to_owned()),
+            SourceKind::File => return absent("files cannot be fetched yet".to_owned()),
         }
         let mapped = self.mapped.iter().find(|(url, _)| is_mapped(url, &source.url)).map(|(_, repository)| repository);
         let answers = |repository: &&Arc<Repository>| {
@@ -189,11 +189,11 @@ impl HostWorld {
             [Some(&self.own), self.outer.as_ref()].into_iter().flatten().find_map(|known| known.checkout.as_ref());
         let remotes = checkout.map(|checkout| checkout.urls()).unwrap_or_default();
         let reason = match (checkout, remotes.as_slice()) {
-            (None, _) => format!("the repository `{url}` is not here, and the fleet's folder is no git checkout"),
-            (Some(_), []) => format!("the repository `{url}` is not here, and this checkout has no remotes"),
+            (None, _) => "no folder is known for it, and the fleet lies in no git checkout".to_owned(),
+            (Some(_), []) => "no folder is known for it, and this checkout has no remotes".to_owned(),
             (Some(_), urls) => {
                 let urls: Vec<String> = urls.iter().map(|url| format!("`{url}`")).collect();
-                format!("the repository `{url}` is not here; the remotes of this checkout are {}", urls.join(", "))
+                format!("no folder is known for it; the remotes of this checkout are {}", urls.join(", "))
             }
         };
         let hint = format!("say which folder it is: `--repo {url}=PATH`, or `repositories:` in fleet.yaml");

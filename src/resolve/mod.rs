@@ -17,11 +17,12 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::application::{AppKey, DEFAULT_NAMESPACE};
+use crate::application::{AppKey, Application, DEFAULT_NAMESPACE};
 use crate::diag::{Diagnostic, Diagnostics, Warned, did_you_mean};
 use crate::expand::Unit;
 use crate::read::{Fleet, Instance};
 use crate::world::World;
+use crate::yaml::Node;
 pub use job::*;
 
 /// Resolves every unit: its cluster, and a job for each of its sources.
@@ -48,16 +49,18 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         sources.warnings.extend(projects.check(&unit));
         let instance = fleet.instances.get(&application.key.instance).unwrap_or(&empty);
         let app_name = instance_name(&application.key, &instance.namespace);
-        let context = source::Context {
-            app_name: &app_name,
-            namespace: &destination.namespace,
-            project: &application.project,
-            several: application.sources.len() > 1,
-            settings: &instance.settings,
-        };
         let mut found = Vec::with_capacity(application.sources.len());
         let mut errors = Diagnostics::new();
-        for source in &application.sources {
+        for (index, source) in application.sources.iter().enumerate() {
+            let context = source::Context {
+                app_name: &app_name,
+                namespace: &destination.namespace,
+                project: &application.project,
+                several: application.sources.len() > 1,
+                settings: &instance.settings,
+                written: written(application, index),
+                overrides: destination.overrides.as_ref(),
+            };
             let source = patch::overridden(source, destination.overrides.as_ref());
             if let Some(one) = errors.take(sources.find(&source, &context)) {
                 found.push(ResolvedSource {
@@ -75,6 +78,12 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
     }
     resolved.wants = sources.wants.into_iter().collect();
     Warned { value: resolved, diagnostics: sources.warnings }
+}
+
+/// A source as it stands in the application, for places.
+fn written(application: &Application, index: usize) -> Option<&Node> {
+    let several = application.spec("sources").and_then(Node::as_seq).and_then(|sources| sources.get(index));
+    several.or_else(|| application.spec("source"))
 }
 
 /// The name of an application where Argo CD has to tell it from those of other namespaces: `namespace_name` outside the control plane's

@@ -16,7 +16,9 @@ use crate::diag::{Cause, Checked, Diagnostic, Diagnostics};
 use crate::path::{FilePath, PathError, TreePath};
 use crate::read::Settings;
 use crate::source::{SourceKind, SourceRequest, without_credentials};
+use crate::span::Span;
 use crate::world::{EntryKind, Lookup, Tree, World};
+use crate::yaml::Node;
 
 /// What the names in a directory say about it.
 struct Directory {
@@ -52,6 +54,18 @@ pub(super) struct Context<'a> {
     /// Whether the application has several sources, of which some may render nothing.
     pub(super) several: bool,
     pub(super) settings: &'a Settings,
+    /// The source as written, for places.
+    pub(super) written: Option<&'a Node>,
+    /// What the destination overrides of it.
+    pub(super) overrides: Option<&'a Node>,
+}
+
+impl Context<'_> {
+    /// Where a field of the source is written.
+    fn place(&self, field: &str, source: &Source) -> Span {
+        let of = |node: Option<&Node>| node.and_then(|node| node.get(field)).map_or(Span::NONE, Node::span);
+        of(self.overrides).or(of(self.written)).or(source.span)
+    }
 }
 
 /// The source with its tree and its job.
@@ -85,7 +99,14 @@ impl<'a> Sources<'a> {
                 // Without the application's name: the many that one template makes are one finding.
                 let shown = SourceRequest { url: without_credentials(&request.url), ..request.clone() };
                 let message = format!("the source {shown} cannot be had: {reason}");
-                let found = Diagnostic::error("resolve/source", source.span, message).cause(Cause::Source);
+                // Where the repository is here, but not at this revision, the revision is what to look at.
+                let head = SourceRequest { revision: String::new(), ..request.clone() };
+                let field = match self.world.tree(&head) {
+                    Lookup::Here(_) if !request.revision.is_empty() => "targetRevision",
+                    _ => "repoURL",
+                };
+                let span = context.place(field, source);
+                let found = Diagnostic::error("resolve/source", span, message).cause(Cause::Source);
                 self.wants.insert(request);
                 return Err(hint.into_iter().fold(found, Diagnostic::hint).into());
             }
@@ -101,7 +122,7 @@ impl<'a> Sources<'a> {
         let place = without_credentials(&source.repo_url);
         let wrong = |error: PathError| {
             let message = format!("the path `{}` of `{}` {error}", source.path, context.app_name);
-            let found = Diagnostic::error("resolve/path", source.span, message);
+            let found = Diagnostic::error("resolve/path", context.place("path", source), message);
             Diagnostics::from(match error {
                 PathError::Absolute => {
                     found.hint("write it without the leading slash: paths begin at the root of the repository")
@@ -116,7 +137,7 @@ impl<'a> Sources<'a> {
                     "the path `{}` of `{}` cannot be used in {place}: {}",
                     source.path, context.app_name, found.message
                 );
-                let error = Diagnostic::error("resolve/path", source.span, outer);
+                let error = Diagnostic::error("resolve/path", context.place("path", source), outer);
                 found.hints.into_iter().fold(error, Diagnostic::hint)
             });
             errors.next().map(Diagnostics::from).unwrap_or_default()
@@ -254,12 +275,12 @@ fn renderer(source: &Source, directory: &Directory, context: &Context<'_>, tree:
 }
 
 /// Options without content are the same job as none.
-fn some(options: Option<crate::yaml::Node>) -> Option<crate::yaml::Node> {
+fn some(options: Option<Node>) -> Option<Node> {
     options.filter(|options| options.as_map().is_none_or(|map| !map.is_empty()))
 }
 
 /// `kustomize.version` must be one that argocd-cm registers; ours renders it all the same.
-fn check_version(edits: &crate::yaml::Node, source: &Source, context: &Context<'_>) -> Checked<()> {
+fn check_version(edits: &Node, source: &Source, context: &Context<'_>) -> Checked<()> {
     let Some(node) = edits.get("version") else { return Ok(()) };
     let version = node.as_str().unwrap_or_default();
     let known = |prefix: &str| context.settings.data.contains_key(&format!("{prefix}.{version}"));

@@ -460,8 +460,7 @@ fn urls_of_remotes_are_the_checkout() {
     let (reason, hint) = absent(&world, "https://push.example.com/p", "HEAD");
     assert_eq!(
         reason,
-        "the repository `https://push.example.com/p` is not here; the remotes of this checkout are \
-         `git@git.example.com:platform/fleet.git`, `mirror:fleet`"
+        "no folder is known for it; the remotes of this checkout are `git@git.example.com:platform/fleet.git`, `mirror:fleet`"
     );
     assert_eq!(
         hint,
