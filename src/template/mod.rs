@@ -33,6 +33,7 @@ mod exec;
 pub mod fast;
 mod fmt;
 mod function;
+mod layout;
 mod letters;
 mod lex;
 mod number;

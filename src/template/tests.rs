@@ -186,6 +186,23 @@ fn the_deepest_that_is_allowed_fits_the_stack() {
 }
 
 #[test]
+fn recursion_through_functions_ends_before_the_stack_does() {
+    let mut functions = Functions::builtins();
+    functions.insert("include", "sa", |context, args| Ok(Value::String(context.execute(&args.text(0), &args.any(1))?)));
+    for parens in [0, 5, 90] {
+        let mut set = super::TemplateSet::new(functions.clone());
+        let body = format!("{}(include `x` .){}", "(print ".repeat(parens), ")".repeat(parens));
+        set.add(
+            "main",
+            &format!("{{{{define `x`}}}}{{{{if true}}}}{{{{{body}}}}}{{{{end}}}}{{{{end}}}}{{{{include `x` .}}}}"),
+        )
+        .unwrap();
+        let error = set.execute("main", &Value::Nil, &Options::default()).unwrap_err();
+        assert!(error.reason().contains("maximum template depth"), "{error}");
+    }
+}
+
+#[test]
 fn templates_of_a_set_see_each_other_and_the_later_definition_wins() {
     let mut set = super::TemplateSet::new(Functions::builtins());
     set.add("a", "{{define `x`}}first{{end}}{{template `x`}} {{template `b` .}}").unwrap();

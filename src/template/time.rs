@@ -1,4 +1,4 @@
-//! Named integer types of Go's time package: how they print and which methods they have.
+//! Named integer types of Go's time package: how they print and which methods they have; `time.ParseDuration`.
 
 use super::function::{Arguments, Context, Method, Outcome};
 use super::value::{IntType, Value};
@@ -138,4 +138,59 @@ fn fraction(n: u64, unit: u64) -> String {
     }
     let decimals = format!("{rest:0width$}", width = usize::try_from(digits).unwrap_or(0));
     format!("{}.{}", n / unit, decimals.trim_end_matches('0'))
+}
+
+/// `time.ParseDuration`, in nanoseconds.
+pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
+    let invalid = || format!("time: invalid duration {}", super::fmt::quote(text.as_bytes()));
+    let negative = text.starts_with('-');
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return Ok(0);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut total: u128 = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (whole, tail) = rest.split_at(digits);
+        let fraction = tail.strip_prefix('.').unwrap_or("");
+        let decimals = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 && decimals == 0 {
+            return Err(invalid());
+        }
+        let tail = if tail.starts_with('.') { fraction.get(decimals..).unwrap_or("") } else { tail };
+        let unit_length = tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, after) = tail.split_at(unit_length);
+        if unit.is_empty() {
+            return Err(format!("time: missing unit in duration {}", super::fmt::quote(text.as_bytes())));
+        }
+        let nanoseconds: u128 = match unit {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            _ => {
+                let quote = |text: &str| super::fmt::quote(text.as_bytes());
+                return Err(format!("time: unknown unit {} in duration {}", quote(unit), quote(text)));
+            }
+        };
+        let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
+        // More decimals than these are below a nanosecond of any unit.
+        let decimals = fraction.get(..decimals.min(18)).unwrap_or("");
+        let scale = 10u128.pow(u32::try_from(decimals.len()).unwrap_or(0));
+        let part: u128 = if decimals.is_empty() { 0 } else { decimals.parse().map_err(|_| invalid())? };
+        total = whole
+            .checked_mul(nanoseconds)
+            .and_then(|whole| whole.checked_add(part * nanoseconds / scale))
+            .and_then(|both| total.checked_add(both))
+            .filter(|total| *total <= 1 << 63)
+            .ok_or_else(invalid)?;
+        rest = after;
+    }
+    let total = i128::try_from(total).map_err(|_| invalid())?;
+    i64::try_from(if negative { -total } else { total }).map_err(|_| invalid())
 }

@@ -230,6 +230,9 @@ impl Printer {
     /// A value that was handed over, not one inside another.
     fn argument(&mut self, value: &Value, verb: char) {
         match (value, verb) {
+            (Value::List(_) | Value::Map(_) | Value::Object(_) | Value::ByteSlice(_), 'p') => {
+                self.bad_verb(Some(value), verb);
+            }
             (Value::Nil, 'T' | 'v') => self.pad(b"<nil>"),
             (Value::Nil, _) => self.bad_verb(None, verb),
             (_, 'T') => {

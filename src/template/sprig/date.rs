@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
-use crate::template::clock::{Time, parse_duration};
+use crate::template::clock::Time;
 use crate::template::function::{Arguments, Context, Entry, Failure, Native, Outcome};
-use crate::template::time::{duration_text, round_to};
+use crate::template::time::{duration_text, parse_duration, round_to};
 use crate::template::value::{IntType, Value};
 
 pub(super) const TABLE: &[Entry] = &[

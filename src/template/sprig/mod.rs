@@ -13,6 +13,7 @@ mod dicts;
 mod effects;
 mod equal;
 mod json;
+mod kinds;
 mod lists;
 mod maths;
 mod names;
@@ -20,7 +21,6 @@ mod paths;
 mod regexes;
 mod semver;
 mod strings;
-mod types;
 mod urls;
 
 use super::function::{Failure, Functions};
@@ -45,7 +45,7 @@ pub fn extend(functions: &mut Functions) {
         regexes::TABLE,
         semver::TABLE,
         strings::TABLE,
-        types::TABLE,
+        kinds::TABLE,
         urls::TABLE,
     ] {
         functions.extend(table);
