@@ -58,8 +58,10 @@ impl Set<'_> {
             rows.insert(at, row);
         }
         if node.get("flatList").and_then(Node::as_bool).unwrap_or_default() {
-            let all = rows.iter().map(|row| Value::Map(row.params.clone())).collect();
-            let list = Value::List(List::new(&DICT_LIST, all));
+            let all: Vec<Value> = rows.iter().map(|row| Value::Map(row.params.clone())).collect();
+            // Without clusters it is Go's nil slice, which `toJson` shows.
+            let list = if all.is_empty() { List::nil(&DICT_LIST) } else { List::new(&DICT_LIST, all) };
+            let list = Value::List(list);
             let params = params(BTreeMap::from([(Bytes::from("clusters"), list)]));
             rows = vec![Row::new(params, "clusters", place, format!("{} clusters", rows.len()), Span::NONE)];
         }

@@ -15,7 +15,7 @@ use super::{AppOrigin, Unit};
 use crate::application::Application;
 use crate::argo::{Lowering, lower, map_strings, normalize, tables};
 use crate::span::Span;
-use crate::yaml::{Map, Node};
+use crate::yaml::{Map, Node, sigs};
 
 /// The finalizer of Applications whose resources are deleted with them.
 const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
@@ -23,6 +23,8 @@ const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 /// A generator's template, ready for its rows.
 struct Template {
     node: Node,
+    /// The same with the numbers of raw JSON as floats: rendering decodes and encodes it.
+    rendered: Node,
     finalizer: bool,
 }
 
@@ -42,7 +44,8 @@ impl Set<'_> {
                 let node = normalize(&merged, &tables::APPLICATION_SET_TEMPLATE, self.engine()).with_span(base.span());
                 let has_finalizers =
                     node.at(&["metadata", "finalizers"]).and_then(Node::as_seq).is_some_and(|list| !list.is_empty());
-                let template = Template { node, finalizer: !preserve && !has_finalizers };
+                let rendered = with_raw_floats(&node);
+                let template = Template { node, rendered, finalizer: !preserve && !has_finalizers };
                 for row in &rows {
                     if let Ok(application) = self.application(&template, row) {
                         out.push((application, self.origin(row)));
@@ -57,9 +60,12 @@ impl Set<'_> {
         let data = Data::new(&row.params);
         let mut object = template.node.clone();
         if !row.params.is_empty() {
-            object = map_strings(&object, &tables::APPLICATION_SET_TEMPLATE, self.engine(), &mut |text, span| {
-                self.render(text, span, &data, row)
-            })?;
+            object = map_strings(
+                &template.rendered,
+                &tables::APPLICATION_SET_TEMPLATE,
+                self.engine(),
+                &mut |text, span| self.render(text, span, &data, row),
+            )?;
             if template.finalizer
                 && let Some(metadata) = object.get_mut("metadata").and_then(Node::map_mut)
             {
@@ -110,6 +116,25 @@ impl Set<'_> {
             parent: self.declared.parent.clone(),
         })
     }
+}
+
+/// An object with the numbers in its `valuesObject`s as Go's JSON decoder keeps them without a type: as float64.
+fn with_raw_floats(node: &Node) -> Node {
+    let mut out = node.clone();
+    if let Some(items) = out.seq_mut() {
+        for item in items {
+            *item = with_raw_floats(item);
+        }
+    } else if let Some(map) = out.map_mut() {
+        for (key, value) in map.iter_mut() {
+            let raw = key.text() == Some("valuesObject");
+            *value = match sigs::to_json_value(value, sigs::Numbers::Float64) {
+                Ok(floats) if raw => floats,
+                _ => with_raw_floats(value),
+            };
+        }
+    }
+    out
 }
 
 /// One unit for every destination of an application.
