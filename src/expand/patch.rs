@@ -23,7 +23,7 @@ pub(super) fn apply(application: &Node, rendered: &str, place: Span, engine: Eng
     let fault = |message: String| Diagnostic::error("expand/patch", place, message);
     let patch = match parse(rendered) {
         Ok(patch) if patch.is_null() => return (Some(application.clone()), found),
-        Ok(patch) => patch,
+        Ok(patch) => placed(&patch, place),
         Err(error) => {
             let line = rendered.get(..error.span.start as usize).map_or(1, |before| before.matches('\n').count() + 1);
             let text = rendered.lines().nth(line - 1).unwrap_or_default().trim();
@@ -75,6 +75,18 @@ fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
         (None, Some(error)) => Err(Box::new(error)),
         (None, None) => Ok(Node::null()),
     }
+}
+
+/// The same value, all of it at one place: what a template makes has no places of its own.
+fn placed(node: &Node, place: Span) -> Node {
+    let node = match node.view() {
+        View::Scalar(..) => node.clone(),
+        View::Seq(items) => Node::seq(items.iter().map(|item| placed(item, place)).collect()),
+        View::Map(map) => {
+            Node::map(map.iter().map(|(key, value)| (placed(key, place), placed(value, place))).collect())
+        }
+    };
+    node.with_span(place)
 }
 
 /// A patch cannot move an application to another project.
