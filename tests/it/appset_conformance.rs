@@ -3,6 +3,8 @@
 //! A case holds `input/` and either `expected.yaml` (what Argo CD's own code generates, with `expected-3.5.yaml` beside it where 3.5 answers
 //! otherwise) or `expected-error`. Compared as the cases' own runner does: by value, without what is empty.
 
+#![expect(clippy::disallowed_methods, reason = "the cases are files")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
