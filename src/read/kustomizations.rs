@@ -55,15 +55,8 @@ pub(super) fn connect(kustomizations: &[Text], candidates: &[TreePath]) -> Graph
     if candidates.is_empty() {
         return graph;
     }
-    let words: FxHashSet<&[u8]> = candidates.iter().flat_map(TreePath::segments).map(str::as_bytes).collect();
     let known: BTreeSet<&TreePath> = candidates.iter().collect();
-    let mut links: BTreeMap<TreePath, Links> = BTreeMap::new();
-    for text in kustomizations {
-        let Some(directory) = text.path.parent() else { continue };
-        if names_one_of(&text.file.bytes, &words) {
-            links.insert(directory.clone(), read_links(text, &directory));
-        }
-    }
+    let links = links_around(kustomizations, candidates);
     for links in links.values() {
         for path in links.resources.iter().chain(&links.others) {
             if known.contains(path) {
@@ -103,15 +96,49 @@ pub(super) fn connect(kustomizations: &[Text], candidates: &[TreePath]) -> Graph
     graph
 }
 
-/// Whether a text holds one of these words as the last part of something like a path, or a path that ends upwards.
-fn names_one_of(bytes: &[u8], words: &FxHashSet<&[u8]>) -> bool {
+/// The kustomizations that have to do with the candidates: those that name one or a kustomization that does, and those that these include.
+fn links_around(kustomizations: &[Text], candidates: &[TreePath]) -> BTreeMap<TreePath, Links> {
+    let texts: BTreeMap<TreePath, &Text> =
+        kustomizations.iter().filter_map(|text| Some((text.path.parent()?, text))).collect();
+    let mut paths: BTreeSet<TreePath> = candidates.iter().cloned().collect();
+    let mut names: FxHashSet<Vec<u8>> = paths.iter().map(|path| path.name().as_bytes().to_vec()).collect();
+    let mut links: BTreeMap<TreePath, Links> = BTreeMap::new();
+    loop {
+        let before = links.len();
+        for (directory, text) in &texts {
+            if !links.contains_key(directory) && names_one_of(&text.file.bytes, directory, &names, &paths) {
+                links.insert(directory.clone(), read_links(text, directory));
+                names.insert(directory.name().as_bytes().to_vec());
+                paths.insert(directory.clone());
+            }
+        }
+        if links.len() == before {
+            break;
+        }
+    }
+    let mut todo: Vec<TreePath> = links.values().flat_map(|links| links.resources.clone()).collect();
+    while let Some(directory) = todo.pop() {
+        if let Some(text) = texts.get(&directory)
+            && !links.contains_key(&directory)
+        {
+            let found = read_links(text, &directory);
+            todo.extend(found.resources.iter().cloned());
+            links.insert(directory, found);
+        }
+    }
+    links
+}
+
+/// Whether a text holds something that, as a path from its folder, is one of these. `names` are their last parts, to pass over most words.
+fn names_one_of(bytes: &[u8], directory: &TreePath, names: &FxHashSet<Vec<u8>>, paths: &BTreeSet<TreePath>) -> bool {
     let ends_word = |byte: &u8| {
         matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'[' | b']' | b'{' | b'}' | b':' | b'=')
     };
     bytes.split(ends_word).any(|word| {
         let word = word.strip_suffix(b"/").unwrap_or(word);
         let last = word.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        last == b".." || words.contains(last)
+        (last == b".." || names.contains(last))
+            && std::str::from_utf8(word).is_ok_and(|word| directory.join(word).is_ok_and(|path| paths.contains(&path)))
     })
 }
 
