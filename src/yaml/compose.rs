@@ -329,9 +329,21 @@ impl<'t> Composer<'t, '_> {
             Kind::Seq => self.values.push(node),
             Kind::Key if from == From::MergeWord => frame.kind = Kind::Merge,
             Kind::Key if !node.is_scalar() => {
-                let found =
-                    Diagnostic::error("yaml/key", node.span(), format!("the key of a mapping is {}", node.what()));
-                return Err(Box::new(found.hint("quote it if it is a template placeholder such as \"{{ name }}\"")));
+                let span = node.span();
+                let braces =
+                    (span.start as usize).checked_sub(1).and_then(|start| self.decoded.text.get(start..start + 2));
+                let found = if braces == Some("{{") {
+                    let found = Diagnostic::error(
+                        "yaml/key",
+                        span,
+                        "`{{ … }}` outside of quotes is a mapping inside a mapping",
+                    );
+                    found.hint("quote the template placeholder: \"{{ … }}\"")
+                } else {
+                    let found = Diagnostic::error("yaml/key", span, format!("the key of a mapping is {}", node.what()));
+                    found.hint("keys are strings in Kubernetes; quote it")
+                };
+                return Err(Box::new(found));
             }
             Kind::Key => {
                 frame.kind = Kind::Value;

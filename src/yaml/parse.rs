@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use super::Style;
 use super::events::{At, Event, Properties};
-use super::scan::{Placed, Problem, Scanned, Scanner, Token};
+use super::scan::{Placed, Problem, Scanned, Scanner, TEMPLATE, TEMPLATE_HINT, Token};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Expect {
@@ -247,6 +247,9 @@ impl<'t> Parser<'t> {
     fn no_node(&mut self, place: (usize, usize)) -> Box<Problem> {
         let at = (place.0, place.1.max(place.0 + 1));
         let text = self.scanner.text_at(place.0);
+        if place.0 >= 2 && self.scanner.text_at(place.0 - 2).starts_with("{{") {
+            return Problem::new((place.0 - 2, place.1), TEMPLATE).hint(TEMPLATE_HINT);
+        }
         match text.as_bytes().first() {
             None => Problem::new(place, "the text ends where a value is expected"),
             Some(b'.') if text.starts_with("...") => Problem::new(at, "`...` ends a document that has not started"),
@@ -356,14 +359,22 @@ impl<'t> Parser<'t> {
         message: &'static str,
     ) -> Box<Problem> {
         let at = (next.start, next.end.max(next.start + 1));
+        let before = self.scanner.line_before(next.start);
         let problem = match next.token {
+            Token::Scalar { .. } if before.trim().is_empty() => self.scanner.line_without_colon(next.start),
             Token::Scalar { .. }
             | Token::Alias(_)
             | Token::FlowSeqStart
             | Token::FlowMapStart
             | Token::Anchor(_)
-            | Token::Tag { .. } => Problem::new(at, "text behind a value that has ended")
-                .hint("quote the whole value if this is part of it"),
+            | Token::Tag { .. } => {
+                let problem = Problem::new(at, "text behind a value that has ended");
+                if before.ends_with('\'') {
+                    problem.hint("a quote inside single quotes is written twice: ''")
+                } else {
+                    problem.hint("quote the whole value if this is part of it")
+                }
+            }
             Token::FlowSeqEnd | Token::FlowMapEnd => {
                 Problem::new(at, "a bracket that closes nothing").hint("quote the value if the bracket is part of it")
             }

@@ -102,6 +102,10 @@ struct Candidate {
     column: usize,
 }
 
+pub(super) const TEMPLATE: &str = "this is a template, not YAML";
+pub(super) const TEMPLATE_HINT: &str =
+    "keep templates out of the plain manifests, or quote the placeholder: \"{{ … }}\"";
+
 /// Longest distance in characters between the start of a key and its `:`.
 const KEY_REACH: usize = 1024;
 
@@ -123,6 +127,8 @@ pub(super) struct Scanner<'t> {
     candidates: Vec<Candidate>,
     /// A key may start here.
     key_allowed: bool,
+    /// Offset and line where the last plain or quoted scalar starts, for messages.
+    last_scalar: (usize, usize),
     ended: bool,
 }
 
@@ -219,6 +225,7 @@ impl<'t> Scanner<'t> {
             outer_indents: Vec::new(),
             candidates: vec![Candidate::default()],
             key_allowed: true,
+            last_scalar: (0, 0),
             ended: false,
         }
     }
@@ -249,6 +256,11 @@ impl<'t> Scanner<'t> {
     /// The text behind a place.
     pub(super) fn text_at(&self, at: usize) -> &'t str {
         self.text.get(at..).unwrap_or_default()
+    }
+
+    /// The text between the start of the line and a place.
+    pub(super) fn line_before(&self, at: usize) -> &'t str {
+        self.text.get(..at).and_then(|before| before.rsplit(['\n', '\r']).next()).unwrap_or_default()
     }
 
     fn wants_more(&self) -> bool {
@@ -438,21 +450,36 @@ impl<'t> Scanner<'t> {
     }
 
     fn missing_colon(&self, candidate: &Candidate) -> Box<Problem> {
-        let line = self.text_at(candidate.pos);
-        let line = line.split(['\n', '\r']).next().unwrap_or_default();
-        let at = (candidate.pos, candidate.pos + line.trim_end().len());
-        if line.starts_with("{{") {
-            return Problem::new(at, "this is a template, not YAML")
-                .hint("keep template files out of the plain manifests, or quote the placeholder");
+        if self.line > candidate.line + 1 && matches!(self.bytes.get(candidate.pos), Some(b'"' | b'\'')) {
+            return Problem::new((candidate.pos, candidate.pos + 1), "a quoted key goes over several lines")
+                .hint("is a closing quote missing?");
         }
-        if self.line > candidate.line + 1 && line.starts_with(['"', '\'']) {
-            return Problem::new(at, "a quoted key goes over several lines").hint("is a closing quote missing?");
+        self.line_without_colon(candidate.pos)
+    }
+
+    /// A line of a mapping that starts at an offset and is no `key: value`.
+    pub(super) fn line_without_colon(&self, start: usize) -> Box<Problem> {
+        let line = self.text_at(start).split(['\n', '\r']).next().unwrap_or_default();
+        let at = (start, start + line.trim_end().len());
+        if line.starts_with("{{") {
+            return Problem::new(at, TEMPLATE).hint(TEMPLATE_HINT);
         }
         let problem = Problem::new(at, "a line of a mapping without `:`");
         match line.find(':') {
             Some(_) => problem.hint("a space belongs after the `:` that ends a key"),
             None => problem.hint("write `key: value`, or indent the line if it continues the value above"),
         }
+    }
+
+    fn misplaced_colon(&self) -> Box<Problem> {
+        let at = (self.pos, self.pos + 1);
+        let (start, line) = self.last_scalar;
+        if line < self.line {
+            return Problem::new(at, "this line continues the value above, so it cannot hold a key")
+                .label((start, start + 1), "the value starts here")
+                .hint("put the key at the column of the other keys, or quote the value if `: ` is part of it");
+        }
+        Problem::new(at, "a second `: ` in this line").hint("quote the value if `: ` is part of it")
     }
 
     // Tokens.
@@ -521,12 +548,14 @@ impl<'t> Scanner<'t> {
                 self.block_scalar(byte == b'|')
             }
             b'\'' | b'"' => {
+                self.last_scalar = (self.pos, self.line);
                 self.mark_candidate()?;
                 self.key_allowed = false;
                 self.quoted(byte == b'\'')
             }
             b'\t' | b'#' | b'|' | b'>' | b'%' | b'@' | b'`' => Err(self.no_token(byte)),
             _ => {
+                self.last_scalar = (self.pos, self.line);
                 self.mark_candidate()?;
                 self.key_allowed = false;
                 self.plain()
@@ -544,6 +573,7 @@ impl<'t> Scanner<'t> {
                 Problem::new(at, format!("a block text (`{}`) cannot stand inside brackets", char::from(byte)))
                     .hint("quote the value")
             }
+            b'`' => Problem::new(at, "a plain value cannot start with a backtick").hint("quote the value"),
             _ => Problem::new(at, format!("a plain value cannot start with `{}`", char::from(byte)))
                 .hint("quote the value"),
         }
@@ -609,11 +639,7 @@ impl<'t> Scanner<'t> {
         } else {
             if !self.in_flow() {
                 if !self.key_allowed {
-                    let problem = Problem::new(
-                        (self.pos, self.pos + 1),
-                        "a second `: ` in a line, or a key that goes over several lines",
-                    );
-                    return Err(problem.hint("quote the value if `: ` is part of it"));
+                    return Err(self.misplaced_colon());
                 }
                 let number = self.taken + self.queue.len();
                 self.roll(self.icolumn(), number, Token::BlockMapStart, self.pos);

@@ -145,3 +145,46 @@ fn v3_prints_as_recorded() {
     }
     report("v3.jsonl", rows.len() * 4, &wrong);
 }
+
+/// Line, column, code, message, hints and further places of the findings of a text.
+fn findings(text: &str) -> String {
+    use std::fmt::Write as _;
+    let place = |span: crate::span::Span| {
+        let before = text.get(..span.start as usize).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("{line}:{column}")
+    };
+    let mut out = String::new();
+    let checked = super::parse_strict(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
+    for found in checked.err().into_iter().flat_map(|found| found.0) {
+        let _ = writeln!(out, "{} {}: {}", place(found.span), found.code, found.message);
+        for (span, label) in &found.labels {
+            let _ = writeln!(out, "  {} {label}", place(*span));
+        }
+        for hint in &found.hints {
+            let _ = writeln!(out, "  hint: {hint}");
+        }
+    }
+    out
+}
+
+/// The messages of errors. `UPDATE=1` writes them anew, to be read in the diff.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "UPDATE=1 writes the expected side")]
+fn errors_say_what_is_wrong() {
+    let table = include_str!("../../../fixtures/yaml/errors.txt");
+    let mut anew = String::new();
+    for case in table.split("=== ").skip(1) {
+        let (name, rest) = case.split_once('\n').expect("a name");
+        let (text, _) = rest.split_once("--- expected\n").expect("an expected side");
+        let have = findings(text);
+        assert!(!have.is_empty(), "{name}: is accepted");
+        anew.push_str(&format!("=== {name}\n{text}--- expected\n{have}"));
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/yaml/errors.txt"), &anew).expect("written");
+        return;
+    }
+    assert_eq!(anew, table, "run with UPDATE=1 and read the difference");
+}
