@@ -1,6 +1,7 @@
 //! The recorded answers of the originals (fixtures/yaml, see record/main.go there) against ours.
 
 mod judge;
+mod properties;
 
 use super::{Dialect, Limits, Map, Node, Parsed, emit, json, parse};
 use crate::span::FileId;
