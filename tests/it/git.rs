@@ -8,8 +8,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use fleetc::compile::{InOrder, Input, compile};
 use fleetc::host::world::{HostOptions, HostWorld};
 use fleetc::path::{FilePath, TreePath};
+use fleetc::read::ReadOptions;
+use fleetc::render::Tools;
+use fleetc::resolve::ResolvedUnit;
 use fleetc::source::SourceRequest;
 use fleetc::world::{Lookup, Tree, World};
 use gix::ObjectId;
@@ -217,6 +221,65 @@ fn other_revisions_come_from_the_object_store() {
     absent(&world, URL, "../../config");
     absent(&world, URL, "1.9");
     absent(&world, URL, "deadbeef");
+}
+
+/// What each application of a fleet renders to: the name of its one object, or the first error.
+fn compiled(world: &HostWorld) -> BTreeMap<String, String> {
+    let input = Input { root: world.fleet().clone(), read: ReadOptions::default() };
+    let compiled = compile(&input, world, &InOrder, &Tools::default()).value;
+    let outcome = |unit: &ResolvedUnit| match &unit.sources {
+        Err(errors) => errors.iter().next().unwrap().message.clone(),
+        Ok(sources) => {
+            let rendered = compiled.renders.get(sources[0].job.as_ref().unwrap()).unwrap().as_ref().unwrap();
+            let name = rendered.resources[0].body.at(&["metadata", "name"]).unwrap().text().unwrap().to_owned();
+            format!("{name} at {}", &sources[0].commit[..4])
+        }
+    };
+    compiled.units.iter().map(|unit| (unit.unit.application.key.name.clone(), outcome(unit))).collect()
+}
+
+#[test]
+fn applications_render_the_revisions_that_they_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = Repo::new(folder.path());
+    let manifest = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let old = repo.commit(&[("app/x.yaml", File(&manifest("old")))]);
+    repo.annotated("v1", old);
+    let mut definitions = String::new();
+    for (name, revision) in [("head", "HEAD"), ("branch", "main"), ("tag", "v1"), ("gone", "v2")] {
+        definitions.push_str(&format!(
+            "---\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  \
+             project: default\n  source: {{repoURL: '{URL}', path: app, targetRevision: {revision}}}\n  \
+             destination: {{server: 'https://kubernetes.default.svc', namespace: web}}\n"
+        ));
+    }
+    let new = repo.commit(&[("app/x.yaml", File(&manifest("new"))), ("apps.yaml", File(&definitions))]);
+    repo.set("refs/heads/main", new);
+    repo.index(new);
+    repo.write(&[("app/x.yaml", &manifest("new")), ("apps.yaml", &definitions)]);
+    let short = |id: ObjectId| id.to_string()[..4].to_owned();
+    let names = |found: &BTreeMap<String, String>| -> Vec<String> {
+        ["head", "branch", "tag", "gone"].iter().map(|name| found[*name].clone()).collect()
+    };
+    let found = compiled(&open(folder.path()));
+    let absent = |revision: &str, note: &str| {
+        format!(
+            "the source {URL} at {revision} cannot be had: the local object store has no revision `{revision}`{note}"
+        )
+    };
+    let at_new = format!("new at {}", short(new));
+    assert_eq!(names(&found), [at_new.clone(), at_new.clone(), format!("old at {}", short(old)), absent("v2", "")]);
+
+    // As a depth-1 clone of CI: detached, one commit, no branches and tags.
+    repo.git_file("HEAD", &format!("{new}\n"));
+    repo.git_file("shallow", &format!("{new}\n"));
+    fs::remove_dir_all(folder.path().join(".git/refs/tags")).unwrap();
+    fs::remove_file(folder.path().join(".git/refs/heads/main")).unwrap();
+    let note = " (a shallow clone)";
+    let found = compiled(&open(folder.path()));
+    assert_eq!(names(&found), [at_new.clone(), absent("main", note), absent("v1", note), absent("v2", note)]);
+    let found = compiled(&on_branch(folder.path(), "main"));
+    assert_eq!(names(&found), [at_new.clone(), at_new, absent("v1", note), absent("v2", note)]);
 }
 
 #[test]
