@@ -459,13 +459,17 @@ impl<'t> Composer<'t, '_> {
                     set(key, value, true);
                 }
                 let mut merged: Vec<(Node, Node)> = Vec::new();
-                for (key, value) in
-                    merges.iter().flat_map(|(_, merge)| sources(merge)).collect::<Vec<_>>().iter().flat_map(Map::iter)
-                {
-                    let name = self.key_text(key);
-                    match merged.iter_mut().find(|(other, _)| self.key_text(other) == name) {
-                        Some(entry) => entry.1 = value.clone(),
-                        None => merged.push((key.clone(), value.clone())),
+                let mut merged_at: FxHashMap<String, usize> = FxHashMap::default();
+                for map in merges.iter().flat_map(|(_, merge)| sources(merge)) {
+                    for (key, value) in map.iter() {
+                        let name = self.key_text(key).into_owned();
+                        match merged_at.get(&name).and_then(|at| merged.get_mut(*at)) {
+                            Some(entry) => entry.1 = value.clone(),
+                            None => {
+                                merged_at.insert(name, merged.len());
+                                merged.push((key.clone(), value.clone()));
+                            }
+                        }
                     }
                 }
                 for (key, value) in &merged {

@@ -1,9 +1,12 @@
 //! JSON as Go's encoding/json prints it, and strict JSON back to nodes with places.
 
+mod read;
+
+pub use read::parse;
+
 use super::number::{self, Number};
-use super::{Dialect, Limits, Node, Tag, View, bool_value, resolve, sigs};
+use super::{Node, Tag, View, bool_value, resolve, sigs};
 use crate::diag::{Checked, Diagnostic, Diagnostics};
-use crate::span::{FileId, Span};
 
 /// Prints a value: keys sorted by bytes, no spaces, `<`, `>`, `&`, U+2028 and U+2029 escaped.
 ///
@@ -88,34 +91,4 @@ pub fn quote(text: &str, out: &mut String) {
         }
     }
     out.push('"');
-}
-
-/// Reads one JSON value. Numbers keep their text; objects their order, of equal keys the last stays.
-///
-/// # Errors
-/// What is not JSON, with its place.
-pub fn parse(file: FileId, bytes: &[u8]) -> Checked<Node> {
-    // JSON is YAML but for a few texts: what is no JSON is refused first, then the places come from the YAML reader.
-    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-        let at = offset(bytes, error.line(), error.column());
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or("broken").to_owned();
-        return Err(
-            Diagnostic::error("yaml/json", Span::new(file, at, at), format!("not valid JSON: {message}")).into()
-        );
-    }
-    let parsed = super::parse(file, bytes, Dialect::V3, &Limits::default());
-    match (parsed.error, parsed.documents.into_iter().next()) {
-        (Some(error), _) => Err(error.into()),
-        (None, Some(document)) => Ok(document.root),
-        (None, None) => Err(Diagnostic::error("yaml/json", Span::new(file, 0, 0), "the file is empty").into()),
-    }
-}
-
-fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
-    let start = match line {
-        0 | 1 => 0,
-        _ => bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').nth(line - 2).map_or(0, |(at, _)| at + 1),
-    };
-    (start + column.saturating_sub(1)).min(bytes.len())
 }
