@@ -167,7 +167,8 @@ impl Diagnostics {
     pub fn settle(&mut self, sources: &SourceMap) {
         self.0.sort_by_cached_key(|d| {
             let place = sources.get(d.span.file).map(|file| file.display.clone());
-            (place, d.span.start, d.severity, d.code, d.message.clone(), d.span.end)
+            // What has no place is about the run as a whole and comes last.
+            (place.is_none(), place, d.span.start, d.severity, d.code, d.message.clone(), d.span.end)
         });
         self.0.dedup();
     }

@@ -199,17 +199,3 @@ pub(crate) fn exit_code(diagnostics: &Diagnostics, answer_is_no: bool) -> u8 {
     }
 }
 
-/// Diagnostics without a source excerpt, one line each: `file:line:col: error[code]: message`.
-pub(crate) fn plain(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
-    let mut out = String::new();
-    for d in diagnostics.iter() {
-        let place = sources.locate(d.span).map_or(String::new(), |at| format!("{at}: "));
-        let severity = match d.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
-        let _ = writeln!(out, "{place}{severity}[{}]: {}", d.code, d.message);
-    }
-    out
-}

@@ -4,9 +4,11 @@ mod appset_conformance;
 mod dependencies;
 #[cfg(feature = "host")]
 mod directory;
+mod examples;
 #[cfg(feature = "host")]
 mod git;
 #[cfg(feature = "host")]
 mod kustomize_conformance;
+mod holding;
 mod read;
 mod tidy;
