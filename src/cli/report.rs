@@ -198,4 +198,3 @@ pub(crate) fn exit_code(diagnostics: &Diagnostics, answer_is_no: bool) -> u8 {
         0
     }
 }
-

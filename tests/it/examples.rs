@@ -50,7 +50,9 @@ fn tree(dir: &Path) -> BTreeMap<String, String> {
 /// The commands that a README shows: indented lines that begin with `fleetc`.
 fn commands(readme: &str) -> Vec<Vec<String>> {
     let lines = readme.lines().filter_map(|line| line.strip_prefix("    fleetc "));
-    lines.map(|line| line.split('#').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()).collect()
+    lines
+        .map(|line| line.split('#').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect())
+        .collect()
 }
 
 fn fleetc(folder: &Path, arguments: &[String]) -> Output {
@@ -89,9 +91,11 @@ fn the_same_bytes_whatever_the_surroundings() {
         let readme = fs::read_to_string(example.join("README.md")).unwrap();
         let build = commands(&readme).into_iter().find(|c| c[0] == "build").unwrap();
         let mut results = Vec::new();
-        for (folder, more, from_above) in
-            [("one", vec!["--threads", "1"], false), ("a/deeper/place", vec!["--threads", "8"], false), ("three", vec![], true)]
-        {
+        for (folder, more, from_above) in [
+            ("one", vec!["--threads", "1"], false),
+            ("a/deeper/place", vec!["--threads", "8"], false),
+            ("three", vec![], true),
+        ] {
             let fleet = scratch.path().join(folder);
             copy(&example, &fleet);
             let mut arguments = build.clone();

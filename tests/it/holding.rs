@@ -27,10 +27,7 @@ impl Fleet {
             );
         }
         for app in ["shop", "blog"] {
-            fleet.write(
-                &format!("apps/{app}/kustomization.yaml"),
-                "resources: [config.yaml]\nnamespace: prod\n",
-            );
+            fleet.write(&format!("apps/{app}/kustomization.yaml"), "resources: [config.yaml]\nnamespace: prod\n");
             fleet.write(
                 &format!("apps/{app}/config.yaml"),
                 &format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {app}}}\ndata: {{key: value}}\n"),
@@ -123,15 +120,30 @@ fn what_never_rendered_is_absent() {
 #[test]
 fn a_broken_definition_writes_nothing() {
     for (path, broken) in [
-        ("clusters/b.yaml", "apiVersion: v1\nkind: Secret\nmetadata:\n  name: b\n  labels: {argocd.argoproj.io/secret-type: cluster}\nstringData:\n  name: b\n"),
-        ("clusters/b.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {labels: {argocd.argoproj.io/secret-type: cluster}\n"),
-        ("appsets/shop.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: shop}\nspec:\n  generators: [{lst: {}}]\n  template: {metadata: {name: x}, spec: {project: default}}\n"),
-        ("apps.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: lost}\nspec:\n  project: default\n  source: {repoURL: https://git.example.com/platform/fleet.git, path: apps/shop}\n  destination: {name: no-such-cluster}\n"),
+        (
+            "clusters/b.yaml",
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: b\n  labels: {argocd.argoproj.io/secret-type: cluster}\nstringData:\n  name: b\n",
+        ),
+        (
+            "clusters/b.yaml",
+            "apiVersion: v1\nkind: Secret\nmetadata: {labels: {argocd.argoproj.io/secret-type: cluster}\n",
+        ),
+        (
+            "appsets/shop.yaml",
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: shop}\nspec:\n  generators: [{lst: {}}]\n  template: {metadata: {name: x}, spec: {project: default}}\n",
+        ),
+        (
+            "apps.yaml",
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: lost}\nspec:\n  project: default\n  source: {repoURL: https://git.example.com/platform/fleet.git, path: apps/shop}\n  destination: {name: no-such-cluster}\n",
+        ),
     ] {
         let fleet = Fleet::new();
         fleet.build(0);
         let before = fleet.bundles();
-        fleet.write("apps/blog/config.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: blog}\ndata: {key: new}\n");
+        fleet.write(
+            "apps/blog/config.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: blog}\ndata: {key: new}\n",
+        );
         fleet.write(path, broken);
         let shown = fleet.build(3);
         assert!(shown.contains("nothing was written"), "{shown}");

@@ -7,8 +7,8 @@ mod directory;
 mod examples;
 #[cfg(feature = "host")]
 mod git;
+mod holding;
 #[cfg(feature = "host")]
 mod kustomize_conformance;
-mod holding;
 mod read;
 mod tidy;
