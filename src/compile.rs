@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 
 use crate::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use crate::digest::Digest;
-use crate::expand;
+use crate::expand::{self, Unit};
 use crate::path::{FilePath, TreePath};
 use crate::read::{self, Fleet, ReadOptions};
 use crate::render::{self, Rendered, Stop, Tools};
@@ -65,6 +65,8 @@ pub struct Compiled {
     pub units: Vec<ResolvedUnit>,
     /// What the jobs of `units` came to.
     pub renders: Renders,
+    /// Applications whose destination is no known cluster, in canonical order: they are in no bundle, but they exist.
+    pub unplaced: Vec<Unit>,
     /// ApplicationSets whose applications are unknown, as instance, namespace, name.
     pub failed_sets: Vec<(String, String, String)>,
     /// Sources that are not here.
@@ -148,6 +150,7 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     let mut state = feedback::State::new(&fleet);
     let mut resolved_units: Vec<ResolvedUnit> = Vec::new();
     let mut renders = Renders::default();
+    let mut unplaced: Vec<Unit> = Vec::new();
     let mut failed_sets = Vec::new();
     for round in 0.. {
         let plain = expand::expand(&fleet, &state.new_applications, &[], world);
@@ -162,7 +165,14 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
         units.extend(generated.value.units);
         let fresh = state.admit(units, &mut diagnostics, &mut unknown_applications);
 
+        let asked = fresh.clone();
         let resolved = resolve::resolve(fresh, &fleet, world);
+        let mut placed = resolved.value.units.iter().map(|resolved| &resolved.unit).peekable();
+        unplaced.extend(asked.into_iter().filter(|unit| {
+            let same =
+                |other: &&Unit| other.application.key == unit.application.key && other.destination == unit.destination;
+            placed.next_if(same).is_none()
+        }));
         unknown_applications |= resolved.value.diagnostics.has_errors();
         diagnostics.extend(resolved.diagnostics);
         diagnostics.extend(resolved.value.diagnostics);
@@ -186,12 +196,13 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     units.sort_by(|a, b| {
         (&a.unit.application.key, a.unit.destination).cmp(&(&b.unit.application.key, b.unit.destination))
     });
+    unplaced.sort_by(|a, b| (&a.application.key, a.destination).cmp(&(&b.application.key, b.destination)));
     failed_sets.sort();
     failed_sets.dedup();
     read_definitions(&fleet, input, world);
     let (inputs, pins) = recorder.finish();
     Warned {
-        value: Compiled { fleet, units, renders, failed_sets, wants, inputs, pins, unknown_applications },
+        value: Compiled { fleet, units, renders, unplaced, failed_sets, wants, inputs, pins, unknown_applications },
         diagnostics,
     }
 }

@@ -38,6 +38,10 @@ pub(crate) fn run(args: &Expand) -> ExitCode {
             .hint("`fleetc build` says why"),
         );
     }
+    // An application exists wherever it goes: `build` refuses a destination that nobody knows, here it is worth a warning.
+    for found in diagnostics.0.iter_mut().filter(|found| found.code == "resolve/destination") {
+        found.severity = Severity::Warning;
+    }
     // A missing tree of a generator is an error of its set; a missing source of an application is none here.
     diagnostics
         .0
@@ -66,12 +70,16 @@ pub(crate) fn run(args: &Expand) -> ExitCode {
 /// cluster's name behind its own.
 fn manifests(compiled: &Compiled) -> Vec<Node> {
     let mut named: Vec<(String, &AppKey, Node)> = Vec::with_capacity(compiled.units.len());
-    for unit in &compiled.units {
-        let application = &unit.unit.application;
-        let mut manifest = manifest_for(application, unit.unit.destination);
+    let known = compiled.units.iter().map(|unit| (&unit.unit, compiled.fleet.clusters.get(unit.cluster)));
+    for (unit, cluster) in known.chain(compiled.unplaced.iter().map(|unit| (unit, None))) {
+        let application = &unit.application;
+        let mut manifest = manifest_for(application, unit.destination);
         let mut name = application.key.name.clone();
-        if application.destinations.len() > 1 {
-            let cluster = compiled.fleet.clusters.get(unit.cluster).map_or("", |cluster| cluster.name.as_str());
+        if let (2.., Some(destination)) =
+            (application.destinations.len(), application.destinations.get(unit.destination))
+        {
+            let written = if destination.name.is_empty() { &destination.server } else { &destination.name };
+            let cluster = cluster.map_or(written.as_str(), |cluster| cluster.name.as_str());
             let valid = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
             name = format!("{name}-{}", cluster.chars().map(valid).collect::<String>().trim_matches('-'));
             if let Some(metadata) = manifest.get_mut("metadata").and_then(Node::map_mut) {
