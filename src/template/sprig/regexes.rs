@@ -373,7 +373,7 @@ impl<'p> Rewriter<'p> {
         let body = tail.get(..length).unwrap_or("");
         match body.chars().next() {
             Some('<' | '>' | '"' | '\'' | '`' | '!' | '%' | ',' | ':' | ';' | '=' | '@' | '/' | '_') => {
-                self.out.push_str(body)
+                self.out.push_str(body);
             }
             Some(c @ '0'..='7') => {
                 let code = u32::from_str_radix(body, 8).unwrap_or(0);
