@@ -9,11 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Input;
 use super::index::{Entry, State};
 use super::previous::{OldFile, Previous};
 use super::site::{self, Content, Site, Slot};
 use super::tally::Tally;
+use super::{Input, Part};
 use crate::application::AppKey;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::span::Span;
@@ -47,18 +47,12 @@ fn kept(old: &Entry, why: String, directory: &str, previous: &Previous) -> Conte
 
 /// Adds to the sites what the last build had there, and what is held though no part of this build names it.
 pub(super) fn carry(sites: &mut Vec<Site<'_>>, input: &Input<'_>) {
-    let mut held: BTreeSet<AppKey> = BTreeSet::new();
-    let mut known: BTreeSet<AppKey> = BTreeSet::new();
-    for part in input.parts {
-        let key = &part.unit.unit.application.key;
-        known.insert(key.clone());
-        if part.renders.is_err() {
-            held.insert(key.clone());
-        }
-    }
-    if held.is_empty() && input.failed_sets.is_empty() {
+    if input.failed_sets.is_empty() && input.parts.iter().all(|part| part.renders.is_ok()) {
         return;
     }
+    let key = |part: &Part<'_>| part.unit.unit.application.key.clone();
+    let known: BTreeSet<AppKey> = input.parts.iter().map(key).collect();
+    let mut held: BTreeSet<AppKey> = input.parts.iter().filter(|part| part.renders.is_err()).map(key).collect();
     // To the fixpoint: what is held may have declared others.
     loop {
         let mut more = Vec::new();

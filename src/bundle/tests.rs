@@ -314,6 +314,12 @@ fn run(case: &Node, schemas: &mut Schemas) -> String {
         for change in &changes.value.applications {
             report.push_str(&format!("{:?} {} on {}\n", change.what, change.key, change.cluster));
         }
+        let found = &changes.value;
+        if found.lock_only {
+            report.push_str(&format!("only the lock was compared: {:?}\n", found.drift));
+        }
+        report.push_str(&format!("fleet.lock {:?}, bundles.lock {:?}", found.fleet_lock, found.bundles_lock));
+        report.push_str(if found.is_current() { ": up to date\n" } else { "\n" });
         let forbidden = done.value.refused || changes.diagnostics.has_errors();
         if forbidden {
             report.push_str("nothing may be written\n");
