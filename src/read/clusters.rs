@@ -14,7 +14,7 @@ use crate::argo::cluster_name_problem;
 use crate::cluster::{Cluster, ClusterOrigin, Facts, IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::span::Span;
-use crate::yaml::{Node, View};
+use crate::yaml::{Node, Tag, View};
 
 /// Annotation of a stub with the name of its cluster.
 const NAME_ANNOTATION: &str = "fleetc.dev/cluster-name";
@@ -114,7 +114,9 @@ fn strings(metadata: &Node, field: &str, found: &mut Diagnostics) -> BTreeMap<St
         return out;
     };
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-        match (key.text(), value.as_str()) {
+        // kustomize's dialect calls an unquoted date a date; for an API server it is a string.
+        let text = value.text().filter(|_| matches!(value.tag(), Some(Tag::Str | Tag::Timestamp)));
+        match (key.text(), text) {
             (Some(key), Some(value)) => {
                 out.insert(key.to_owned(), value.to_owned());
             }

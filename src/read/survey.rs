@@ -53,7 +53,7 @@ pub fn survey(world: &dyn World, root: &FilePath, options: &ReadOptions) -> Warn
             Some(entries) => listed::list(world, root, entries, &mut diagnostics),
             None => Listed { folders: vec![root.clone()], ..Listed::default() },
         };
-        let look = Look { world, options, instance, listed: &listed };
+        let look = Look { world, root, options, instance, listed: &listed };
         look.survey(&mut locality, &mut survey, &mut diagnostics);
     }
     survey.kustomizations.sort_by(|a, b| (&a.instance, &a.directory.path).cmp(&(&b.instance, &b.directory.path)));
@@ -102,6 +102,7 @@ impl Locality<'_> {
 /// One instance's part of a survey.
 struct Look<'a> {
     world: &'a dyn World,
+    root: &'a FilePath,
     options: &'a ReadOptions,
     instance: &'a str,
     listed: &'a Listed,
@@ -269,7 +270,7 @@ impl Look<'_> {
         let files = found.reaches.iter().filter_map(|path| read.get(path));
         let mut kinds = files.flat_map(|file| &file.objects).map(|(kind, _)| *kind);
         if kinds.any(|kind| matches!(kind, Kind::Cluster | Kind::ClusterStub)) {
-            let directory = FilePath::new(self.tree(), found.directory.clone());
+            let directory = FilePath::new(self.root.tree, found.directory.clone());
             self.build(found.directory.clone(), &directory, found.span, true, survey);
         }
         let reason = format!("deployed by {by}");
@@ -320,9 +321,9 @@ impl Look<'_> {
                     all.len(),
                     all.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
                 );
+                let example = found.directory.below(&self.root.path).filter(|path| !path.is_empty()).unwrap_or(".");
                 let mut several = Diagnostic::error("read/overlays", found.span, message).hint(format!(
-                    "choose in fleet.yaml, for example `definitions: [{}]`; for several Argo CD instances use `instances`",
-                    all.first().map_or("", String::as_str)
+                    "choose in fleet.yaml, for example `definitions: [{example}]`; for several Argo CD instances use `instances`"
                 ));
                 for other in &others {
                     several = several.label(other.span, "one of them");
@@ -340,7 +341,7 @@ impl Look<'_> {
         diagnostics: &mut Diagnostics,
     ) {
         let Some(remote) = found.remote.as_ref().filter(|_| found.transparent) else {
-            let directory = FilePath::new(self.tree(), found.directory.clone());
+            let directory = FilePath::new(self.root.tree, found.directory.clone());
             self.build(found.directory.clone(), &directory, found.span, false, survey);
             return;
         };
@@ -379,11 +380,6 @@ impl Look<'_> {
                 span,
             });
         }
-    }
-
-    fn tree(&self) -> crate::path::TreeId {
-        let folders = self.listed.folders.iter().chain(self.listed.kustomizations.iter().map(|(folder, _)| folder));
-        folders.map(|folder| folder.tree).next().unwrap_or(crate::path::TreeId(0))
     }
 }
 
