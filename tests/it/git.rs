@@ -390,6 +390,24 @@ fn links_and_submodules_of_a_commit() {
 }
 
 #[test]
+fn a_submodule_counts_when_it_was_checked_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = Repo::new(folder.path());
+    let commit = repo.commit(&[("vendor", Submodule), ("x.yaml", File(""))]);
+    repo.set("refs/heads/main", commit);
+    repo.index(commit);
+    repo.write(&[("x.yaml", "")]);
+    fs::create_dir(folder.path().join("vendor")).unwrap();
+    let world = open(folder.path());
+    assert_eq!(names(&world, &here(&world, URL, "HEAD"), ""), ["vendor Other", "x.yaml File"]);
+    repo.write(&[("vendor/.git", "gitdir: ../.git/modules/vendor\n"), ("vendor/y.yaml", "y\n")]);
+    let world = open(folder.path());
+    let tree = here(&world, URL, "HEAD");
+    assert_eq!(names(&world, &tree, ""), ["vendor Directory", "x.yaml File"]);
+    assert_eq!(names(&world, &tree, "vendor"), ["y.yaml File"]);
+}
+
+#[test]
 fn formats_that_cannot_be_read_are_said() {
     for (extension, want) in [("objectformat = sha256", "SHA-256"), ("refStorage = reftable", "reftable")] {
         let folder = tempfile::tempdir().unwrap();
