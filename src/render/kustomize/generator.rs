@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::file::{Generator, GeneratorOptions, Text};
 use super::load::{Frame, Loader};
-use super::object::{Object, key_node};
+use super::object::{Object, key_node, str_node};
 use crate::diag::Diagnostic;
 use crate::yaml::{Map, Node, json};
 
@@ -45,14 +45,14 @@ pub(super) fn generate(
     if secret {
         let secret_type = if generator.secret_type.is_empty() { "Opaque" } else { &generator.secret_type };
         body.insert("type", Node::str(secret_type));
-        let values = data.into_iter().map(|(key, value)| (key_node(&key), Node::str(wrapped_base64(&value)))).collect();
+        let values = data.into_iter().map(|(key, value)| (key_node(&key), str_node(&wrapped_base64(&value)))).collect();
         body.insert("data", Node::map(values));
     } else {
         let (mut text, mut binary) = (Map::new(), Map::new());
         for (key, value) in data {
             match String::from_utf8(value) {
-                Ok(value) => text.push(key_node(&key), Node::str(value)),
-                Err(value) => binary.push(key_node(&key), Node::str(wrapped_base64(value.as_bytes()))),
+                Ok(value) => text.push(key_node(&key), str_node(&value)),
+                Err(value) => binary.push(key_node(&key), str_node(&wrapped_base64(value.as_bytes()))),
             }
         }
         for (field, values) in [("data", text), ("binaryData", binary)] {
@@ -67,19 +67,20 @@ pub(super) fn generate(
     let mut object = Object::new(Node::map(body).with_span(generator.span), generator.span);
     object.needs_hash = !options.is_some_and(|options| options.disable_name_suffix_hash);
     object.behavior = generator.behavior;
+    object.generated = true;
     Ok(object)
 }
 
 fn metadata(generator: &Generator, options: Option<&GeneratorOptions>) -> Map {
     let mut metadata = Map::new();
-    metadata.insert("name", Node::str(generator.name.clone()));
+    metadata.insert("name", str_node(&generator.name));
     if !generator.namespace.is_empty() {
-        metadata.insert("namespace", Node::str(generator.namespace.clone()));
+        metadata.insert("namespace", str_node(&generator.namespace));
     }
     let Some(options) = options else { return metadata };
     for (field, entries) in [("labels", &options.labels), ("annotations", &options.annotations)] {
         if !entries.is_empty() {
-            let entries = entries.iter().map(|(key, value)| (key_node(key), Node::str(value.clone()))).collect();
+            let entries = entries.iter().map(|(key, value)| (key_node(key), str_node(value))).collect();
             metadata.insert(field, Node::map(entries));
         }
     }
@@ -219,7 +220,7 @@ pub(super) fn name_hash(body: &Node) -> Result<String, String> {
         None => Node::str(""),
         Some(node) if node.is_null() => Node::str(""),
         Some(node) if node.is_scalar() => Node::str(node.smol().unwrap_or_default()),
-        Some(node) => super::resources::float_numbers(node).unwrap_or_else(|| node.clone()),
+        Some(node) => super::resources::float_numbers(node),
     };
     let extra = match kind {
         "ConfigMap" => "binaryData",

@@ -4,7 +4,7 @@
 
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
-use crate::yaml::{self, Dialect, Limits, Node, View, json, sigs};
+use crate::yaml::{self, Dialect, Limits, Node, View, emit, json, sigs};
 
 /// One operation.
 #[derive(Clone, Debug)]
@@ -85,14 +85,14 @@ impl JsonPatch {
     /// # Errors
     /// An operation does not apply: its place and why.
     pub(super) fn apply(&self, object: &Node) -> Result<Node, (Span, String)> {
-        let mut document = object.clone();
+        let mut document = emit::through_kyaml(object);
         for operation in &self.operations {
             operation.apply(&mut document).map_err(|why| (operation.span, why))?;
         }
         if document.as_map().is_none() {
             return Err((Span::NONE, format!("the patch leaves {} instead of an object", document.what())));
         }
-        Ok(super::resources::float_numbers(&document).unwrap_or(document))
+        Ok(super::resources::float_numbers(&document))
     }
 }
 

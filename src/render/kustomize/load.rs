@@ -214,7 +214,7 @@ impl<'a> Loader<'a> {
         let source = self.read(frame, path)?;
         let parsed = yaml::parse(source.id, &source.bytes, Dialect::V2, &Limits::default());
         match (parsed.documents.into_iter().next(), parsed.error) {
-            (Some(document), _) => Ok(document.root),
+            (Some(document), _) => as_json(&document.root).map_err(|found| first(found, path.span)),
             (None, Some(error)) => Err(Box::new(error)),
             (None, None) => Ok(yaml::Node::null()),
         }
@@ -286,12 +286,17 @@ impl<'a> Loader<'a> {
         let source = self.world.read(&file)?;
         let parsed = yaml::parse(source.id, &source.bytes, Dialect::V2, &Limits::default());
         let root = match (parsed.documents.into_iter().next(), parsed.error) {
-            (Some(document), _) => document.root,
+            (Some(document), _) => as_json(&document.root)?,
             (None, Some(error)) => return Err(error.into()),
             (None, None) => yaml::Node::null().with_span(Span::new(source.id, 0, 0)),
         };
         Ok(KustomizationFile { kustomization: Arc::new(Kustomization::read(&root)?), name: name.to_owned() })
     }
+}
+
+/// A document as sigs.k8s.io/yaml hands it on: keys such as `n` are the texts of what they mean (`false`).
+fn as_json(root: &yaml::Node) -> Result<yaml::Node, Diagnostics> {
+    yaml::sigs::to_json_value(root, yaml::sigs::Numbers::Int64)
 }
 
 fn first(found: Diagnostics, span: Span) -> Box<Diagnostic> {

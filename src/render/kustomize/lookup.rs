@@ -6,7 +6,7 @@
 use regex::Regex;
 
 use super::object::set_key;
-use crate::yaml::{Dialect, Map, Node, Style, Tag, View, emit, plain_tag};
+use crate::yaml::{Map, Node, View, emit};
 
 /// The field at a path; `None` where there is none.
 ///
@@ -113,6 +113,11 @@ impl Writer<'_> {
     }
 
     fn write_at(&mut self, node: &Node, path: &[String], made: bool) -> Result<Option<Node>, String> {
+        // Empty parts, as before a leading dot, do not count.
+        let mut path = path;
+        while let Some((_, rest)) = path.split_first().filter(|(part, _)| part.trim().is_empty()) {
+            path = rest;
+        }
         let Some((part, rest)) = path.split_first() else {
             self.hits += 1;
             return (self.set)(node, made).map(Some);
@@ -247,12 +252,5 @@ impl Writer<'_> {
 
 /// A value as go-yaml v3 writes it, quotes included, which is what patterns are compared with.
 fn text_of(node: &Node) -> String {
-    let text = node.text().unwrap_or_default();
-    match (node.view(), node.style()) {
-        (View::Scalar(..), Style::DoubleQuoted) => format!("\"{text}\""),
-        (View::Scalar(..), Style::SingleQuoted) => format!("'{text}'"),
-        (View::Scalar(Tag::Str, _), _) if plain_tag(Dialect::V3, text) != Tag::Str => format!("\"{text}\""),
-        (View::Scalar(..), _) => text.to_owned(),
-        _ => emit::to_yaml(node).trim().to_owned(),
-    }
+    emit::to_yaml_v3(node).trim().to_owned()
 }

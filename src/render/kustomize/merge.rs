@@ -190,7 +190,7 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
 
 /// A value in the style of the one it takes the place of: quotes make a string of what would read as its own tag.
 pub(super) fn restyled(node: Node, style: Style) -> Node {
-    let Some(tag) = node.tag() else { return node };
+    let Some(tag) = node.tag() else { return node.with_style(style) };
     match (style, node.smol()) {
         (Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded, Some(text)) => {
             let tag = if matches!(tag, Tag::Binary) { tag } else { Tag::Str };

@@ -42,7 +42,7 @@ use crate::k8s::order::LegacyOrder;
 use crate::path::FilePath;
 use crate::span::Span;
 use crate::world::World;
-use crate::yaml::{Map, Node, Tag, View};
+use crate::yaml::{Map, Node, Tag, View, emit};
 use accumulate::{Accumulation, Build, Done};
 use build_metadata::BuildOrigin;
 use file::SortOptions;
@@ -170,6 +170,7 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
         if let Some(duplicate) = &object.duplicate {
             errors.push(duplicate.diagnostic());
         }
+        object.body = emit::through_kyaml(&object.body);
         check_keys(&object.body, &mut errors);
         resources.push(Resource { body: object.body, origin: Origin { span: object.span, edits: object.edits } });
     }
@@ -240,9 +241,13 @@ fn sort_legacy<T: AsRef<str>>(objects: &mut Objects, order: &LegacyOrder<'_, T>)
     }
 }
 
-/// Keys that are no strings have no JSON, through which the original prints.
+/// Keys that are no strings, and infinities, have no JSON, through which the original prints.
 fn check_keys(node: &Node, errors: &mut Diagnostics) {
     match node.view() {
+        View::Scalar(Tag::Float, text) if node.number().is_some_and(|number| !number.as_f64().is_finite()) => {
+            let text = format!("`{text}` cannot be printed: JSON, through which the original goes, has no such number");
+            errors.push(Diagnostic::error("kustomize/number", node.span(), text).hint("put it in quotes"));
+        }
         View::Scalar(..) => {}
         View::Seq(items) => items.iter().for_each(|item| check_keys(item, errors)),
         View::Map(map) => check_map(map, errors),

@@ -144,6 +144,8 @@ pub(super) struct Object {
     pub needs_hash: bool,
     /// What the generator asked for.
     pub behavior: Behavior,
+    /// Came from a generator.
+    pub generated: bool,
     /// Vars that read from it.
     pub vars: Vec<SmolStr>,
     /// Where it is written.
@@ -166,6 +168,7 @@ impl Object {
             suffixes: Vec::new(),
             needs_hash: false,
             behavior: Behavior::Unspecified,
+            generated: false,
             vars: Vec::new(),
             span,
             edits: Vec::new(),
@@ -291,6 +294,19 @@ pub(super) fn key_node(text: &str) -> Node {
     Node::scalar(plain_tag(Dialect::V3, text), text)
 }
 
+/// A string as kyaml's setters make it: in quotes where go-yaml v2 would read another kind of value, which shows when a patch writes
+/// over it.
+pub(super) fn str_node(text: &str) -> Node {
+    let style = if text.contains('\n') {
+        Style::Literal
+    } else if plain_tag(Dialect::V2, text) != Tag::Str {
+        Style::DoubleQuoted
+    } else {
+        Style::Plain
+    };
+    Node::str(text).with_style(style)
+}
+
 /// Sets a key; a new one is made as [`key_node`] does.
 pub(super) fn set_key(map: &mut Map, key: &str, value: Node) {
     match map.get_mut(key) {
@@ -322,7 +338,7 @@ pub(super) fn set_meta_map(body: &mut Node, field: &str, entries: Vec<(SmolStr, 
         meta.remove(field);
         return;
     }
-    let values: Map = entries.into_iter().map(|(key, value)| (key_node(&key), Node::str(value))).collect();
+    let values: Map = entries.into_iter().map(|(key, value)| (key_node(&key), str_node(&value))).collect();
     let span = meta.get(field).map_or(Span::NONE, Node::span);
     meta.insert(field, Node::map(values).with_span(span));
 }

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::object::{Behavior, Id, Key, Object, key_node, meta_map, set_meta_map};
+use super::object::{Behavior, Id, Key, Object, key_node, meta_map, set_meta_map, str_node};
 use crate::span::Span;
 use crate::yaml::{Map, Node};
 
@@ -202,6 +202,7 @@ fn copy_metadata(new: &mut Object, old: &Object) {
     new.suffixes.clone_from(&old.suffixes);
     new.vars.clone_from(&old.vars);
     new.behavior = old.behavior;
+    new.generated = old.generated;
     new.needs_hash &= old.needs_hash;
     new.set_name(&old.id().name.clone());
 }
@@ -239,7 +240,7 @@ fn merge_data(new: &mut Node, old: &Node, secret: bool) {
         map.remove(field);
         if !entries.is_empty() {
             entries.sort();
-            let values: Map = entries.into_iter().map(|(key, value)| (key_node(&key), Node::str(value))).collect();
+            let values: Map = entries.into_iter().map(|(key, value)| (key_node(&key), str_node(&value))).collect();
             map.insert(field, Node::map(values));
         }
     }

@@ -12,7 +12,7 @@ use super::openapi::Schemas;
 use super::selector::Selector;
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
-use crate::yaml::Node;
+use crate::yaml::{Map, Node};
 
 /// The content of a patch.
 #[derive(Clone, Debug)]
@@ -301,6 +301,21 @@ fn unique(objects: &mut Objects, patch: &Object) -> Result<usize, (String, Optio
     }
 }
 
+/// The original keeps an object's history in annotations, so that an object with a history has annotations to patch.
+fn with_annotations(object: &Object) -> Node {
+    let mut body = object.body.clone();
+    let has_history =
+        !object.previous.is_empty() || !object.prefixes.is_empty() || !object.suffixes.is_empty() || object.generated;
+    let there = body.at(&["metadata", "annotations"]).is_some_and(|annotations| !annotations.is_null());
+    if has_history
+        && !there
+        && let Some(metadata) = body.get_mut("metadata").and_then(Node::map_mut)
+    {
+        metadata.insert("annotations", Node::map(Map::new()));
+    }
+    body
+}
+
 fn apply_json(
     objects: &mut Objects,
     places: &[usize],
@@ -317,7 +332,13 @@ fn apply_json(
         if let Some(duplicate) = &object.duplicate {
             return Err(Box::new(duplicate.diagnostic()));
         }
-        object.body = patch.apply(&object.body).map_err(|(operation, why)| {
+        let mut unprintable = crate::diag::Diagnostics::new();
+        super::check_keys(&object.body, &mut unprintable);
+        if let Some(error) = unprintable.0.into_iter().next() {
+            return Err(Box::new(error));
+        }
+        let body = with_annotations(object);
+        object.body = patch.apply(&body).map_err(|(operation, why)| {
             let error = Diagnostic::error(
                 "kustomize/json-patch",
                 operation.or(span),

@@ -245,10 +245,11 @@ fn print_like(node: &Node, text: &str) -> Result<String, String> {
     match text.trim().chars().next() {
         None => Err("the text is empty".to_owned()),
         Some('{' | '[') => {
-            let compact = json::to_json(node).map_err(|_| "the value has no form in JSON".to_owned())?;
+            let compact =
+                json::to_json(&emit::through_kyaml(node)).map_err(|_| "the value has no form in JSON".to_owned())?;
             if text.contains('\n') && text.contains("  ") { Ok(indented(&compact)) } else { Ok(compact) }
         }
-        Some(_) => Ok(emit::to_yaml(node).trim().to_owned()),
+        Some(_) => Ok(emit::to_yaml_v3_with(node, emit::V3 { compact: true, values: false }).trim().to_owned()),
     }
 }
 

@@ -3,9 +3,11 @@
 //!
 //! A problem is not yet an error here: a text that is no resource may be a path, a directory or a JSON patch.
 
+use smol_str::SmolStr;
+
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
-use crate::yaml::{self, Dialect, Document, Duplicate, Limits, Map, Node, Number, Tag, View};
+use crate::yaml::{self, Dialect, Document, Duplicate, Limits, Node, Number, Style, Tag, View, emit};
 
 use super::object::{Object, is_nil_or_empty, meta_text};
 
@@ -129,63 +131,71 @@ fn check_separators(file: FileId, bytes: &[u8]) -> Result<(), Box<Diagnostic>> {
     Ok(())
 }
 
+/// Which way through JSON a value took.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Written as JSON and read as YAML: numbers as JSON writes them, all texts quoted, all collections in brackets.
+    Text,
+    /// Read as JSON and written by go-yaml v3: all numbers are float64, texts quoted where they must be.
+    Values,
+}
+
 /// The value as it comes back from Go's JSON: dates are texts, numbers as JSON writes them.
 fn json_round_trip(node: &Node) -> Node {
-    through_json(node, &|text, number| match number {
-        Number::Float(value) => yaml::json_float(value).unwrap_or_else(|| text.to_owned()),
-        Number::Int(value) => value.to_string(),
-        Number::Uint(value) => value.to_string(),
-    })
-    .unwrap_or_else(|| node.clone())
+    through_json(node, Way::Text)
 }
 
 /// The value after JSON has carried it as untyped Go values: all numbers are float64, printed and read again by go-yaml v3
 /// (kyaml `MarshalJSON` and `UnmarshalJSON`, which RFC 6902 patches go through).
-pub(super) fn float_numbers(node: &Node) -> Option<Node> {
-    through_json(node, &|_, number| yaml::go_float(number.as_f64()))
+pub(super) fn float_numbers(node: &Node) -> Node {
+    through_json(node, Way::Values)
 }
 
-fn through_json(node: &Node, print: &dyn Fn(&str, Number) -> String) -> Option<Node> {
-    match node.view() {
-        View::Scalar(Tag::Int | Tag::Float, text) => {
-            let printed = print(text, node.number()?);
-            let tag = yaml::plain_tag(Dialect::V3, &printed);
-            if printed == text && node.tag() == Some(tag) {
-                return None;
-            }
-            Some(Node::scalar(tag, printed).with_span(node.span()))
-        }
-        View::Scalar(Tag::Timestamp, text) => {
-            Some(Node::str(yaml::timestamp_rfc3339(text).unwrap_or_else(|| text.to_owned())).with_span(node.span()))
-        }
-        View::Scalar(Tag::Bool, text) => {
-            let canonical = if node.as_bool()? { "true" } else { "false" };
-            (text != canonical).then(|| Node::scalar(Tag::Bool, canonical).with_span(node.span()))
-        }
-        View::Scalar(Tag::Null, text) => (text != "null").then(|| Node::null().with_span(node.span())),
-        View::Scalar(..) => None,
-        View::Seq(items) => {
-            let mut changed: Option<Node> = None;
-            for (at, item) in items.iter().enumerate() {
-                if let Some(new) = through_json(item, print)
-                    && let Some(slot) =
-                        changed.get_or_insert_with(|| node.clone()).seq_mut().and_then(|i| i.get_mut(at))
-                {
-                    *slot = new;
-                }
-            }
-            changed
-        }
+fn through_json(node: &Node, way: Way) -> Node {
+    let style = if way == Way::Text { Style::Flow } else { Style::Plain };
+    let new = match node.view() {
+        View::Seq(items) => Node::seq(items.iter().map(|item| through_json(item, way)).collect()).with_style(style),
         View::Map(map) => {
-            let mut entries: Option<Map> = None;
-            for (at, (_, value)) in map.iter().enumerate() {
-                if let Some(new) = through_json(value, print)
-                    && let Some(slot) = entries.get_or_insert_with(|| map.clone()).entries_mut().get_mut(at)
-                {
-                    slot.1 = new;
-                }
-            }
-            entries.map(|entries| Node::map(entries).with_span(node.span()).with_style(node.style()))
+            let entries = map.iter().map(|(key, value)| (key.clone(), through_json(value, way)));
+            Node::map(entries.collect()).with_style(style)
         }
-    }
+        View::Scalar(tag, text) => match (tag, node.number()) {
+            (Tag::Int | Tag::Float, Some(number)) => {
+                let printed = match (way, number) {
+                    (Way::Values, number) => yaml::go_float(number.as_f64()),
+                    (Way::Text, Number::Float(value)) => yaml::json_float(value).unwrap_or_else(|| text.to_owned()),
+                    (Way::Text, Number::Int(value)) => value.to_string(),
+                    (Way::Text, Number::Uint(value)) => value.to_string(),
+                };
+                Node::scalar(yaml::plain_tag(Dialect::V3, &printed), printed)
+            }
+            (Tag::Bool, _) => Node::bool(node.as_bool().unwrap_or_default()),
+            (Tag::Null, _) => Node::null(),
+            (Tag::Timestamp, _) => quoted(yaml::timestamp_rfc3339(text).unwrap_or_else(|| text.to_owned()).into(), way),
+            _ => quoted(node.smol().unwrap_or_default(), way),
+        },
+    };
+    new.with_span(node.span())
+}
+
+fn quoted(text: SmolStr, way: Way) -> Node {
+    let simple = |text: &str| {
+        text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && yaml::plain_tag(Dialect::V2, text) == Tag::Str
+    };
+    let style = if way == Way::Text {
+        Style::DoubleQuoted
+    } else if simple(&text) {
+        Style::Plain
+    } else {
+        let printed = emit::to_yaml_v3_with(&Node::str(text.clone()), emit::V3 { compact: true, values: true });
+        match printed.as_bytes().first() {
+            Some(b'\'') => Style::SingleQuoted,
+            Some(b'"') => Style::DoubleQuoted,
+            Some(b'|') => Style::Literal,
+            _ => Style::Plain,
+        }
+    };
+    Node::str(text).with_style(style)
 }

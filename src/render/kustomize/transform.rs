@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use super::fieldspec::{FieldSpec, Leaf};
 use super::file::{Image, Replica};
-use super::object::{Key, Object, meta_map, retexted, selects, set_key};
+use super::object::{Key, Object, meta_map, retexted, selects, set_key, str_node};
 use super::objects::Objects;
 use crate::k8s::object::Gvk;
 use crate::span::Span;
@@ -243,8 +243,12 @@ pub(super) fn set_entries(
             let mut copy = node.clone();
             if let Some(map) = copy.map_mut() {
                 for (key, value) in entries {
-                    let style = map.get(key).map(Node::style).unwrap_or_default();
-                    set_key(map, key, Node::str(value.clone()).with_style(style));
+                    let new = str_node(value);
+                    let new = match map.get(key) {
+                        Some(there) => new.with_style(there.style()),
+                        None => new,
+                    };
+                    set_key(map, key, new);
                 }
             }
             Ok(Some(copy))
