@@ -24,6 +24,7 @@ use crate::read::{self, Fleet, ReadOptions};
 use crate::render::{self, Rendered, Stop, Tools};
 use crate::resolve::{self, Job, ResolvedUnit};
 use crate::source::SourceRequest;
+use crate::span::Span;
 use crate::world::World;
 
 pub use assemble::{Assembled, assemble, parts};
@@ -145,6 +146,9 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     let fleet = read::fleet(survey, built);
     diagnostics.extend(fleet.diagnostics);
     let mut fleet = fleet.value;
+    if !diagnostics.has_errors() && fleet.applications.is_empty() && fleet.application_sets.is_empty() {
+        diagnostics.push(nothing_found(&fleet));
+    }
     let mut unknown_applications = diagnostics.has_errors();
 
     let mut state = feedback::State::new(&fleet);
@@ -205,6 +209,16 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
         value: Compiled { fleet, units, renders, unplaced, failed_sets, wants, inputs, pins, unknown_applications },
         diagnostics,
     }
+}
+
+/// A folder without a fleet. An error, since otherwise everything that was written before would count as removed.
+fn nothing_found(fleet: &Fleet) -> Diagnostic {
+    let message = "there is no Application and no ApplicationSet here";
+    let mut found = Diagnostic::error("read/nothing", Span::NONE, message);
+    for skipped in fleet.skipped.iter().take(5) {
+        found = found.trace(Span::NONE, format!("`{}` was not taken: {}", skipped.path, skipped.reason));
+    }
+    found.hint("name the files that declare them under `definitions` in fleet.yaml; those that a Helm chart makes are not found yet")
 }
 
 /// Makes the definitions count as inputs.

@@ -64,6 +64,9 @@ pub(crate) struct FleetOptions {
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Say which files were taken as definitions, and which were not
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
     /// Print findings only, no progress and no summary
     #[arg(long, short)]
     pub(crate) quiet: bool,

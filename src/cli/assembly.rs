@@ -39,6 +39,7 @@ impl Assembly {
         let mut diagnostics = compiled.diagnostics;
         let compiled = compiled.value;
         let (units, renders) = (compiled.units.len(), compiled.renders.len());
+        session.say_taken(&compiled.fleet);
         if compiled.unknown_applications || (!compiled.failed_sets.is_empty() && !keep_going) {
             // The failures of single applications are worth knowing in the same run.
             diagnostics.extend(parts(&compiled).diagnostics);

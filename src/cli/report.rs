@@ -1,7 +1,5 @@
 //! Diagnostics for people (with the source line, in rustc's look) and as JSON. Values of Secrets are masked in the lines shown.
 
-use std::fmt::Write as _;
-
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Severity};
 use fleetc::span::{SourceFile, SourceMap, Span};

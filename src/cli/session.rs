@@ -1,5 +1,6 @@
 //! What all commands over a fleet share: opening the world, compiling with progress, printing the findings, the exit code.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use fleetc::compile::{Compiled, Input, compile};
 use fleetc::diag::{Diagnostic, Diagnostics, Warned};
 use fleetc::host::{HostOptions, HostWorld, Pool};
 use fleetc::path::TreePath;
-use fleetc::read::{self, EngineChoice, Engines, ReadOptions};
+use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions};
 use fleetc::render::Tools;
 use fleetc::span::SourceMap;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -122,6 +123,29 @@ impl Session {
             fields.insert("diagnostics".to_owned(), report::json(diagnostics, self.world.sources()));
         }
         print_json(&result);
+    }
+
+    /// Says which definitions were taken: kinds and numbers, with `--verbose` every file.
+    pub(crate) fn say_taken(&self, fleet: &Fleet) {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        for object in fleet.taken.iter().flat_map(|taken| &taken.objects) {
+            *kinds.entry(object.split(' ').next().unwrap_or_default()).or_default() += 1;
+        }
+        let counts: Vec<String> = kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        if counts.is_empty() {
+            return;
+        }
+        let files = fleet.taken.len();
+        let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+        self.say(&format!("definitions: {} from {files}", counts.join(", ")));
+        if self.options.verbose {
+            for taken in &fleet.taken {
+                self.say(&format!("  {}: {}", taken.path, taken.objects.join(", ")));
+            }
+            for skipped in &fleet.skipped {
+                self.say(&format!("  {}: not taken, {}", skipped.path, skipped.reason));
+            }
+        }
     }
 
     /// A line for people on standard error, unless `--quiet`.

@@ -32,9 +32,9 @@ pub fn parts(compiled: &Compiled) -> Warned<Vec<Part<'_>>> {
         let errors = failures(unit, &compiled.renders);
         let why = errors.iter().find(|d| d.is_error()).map(|d| d.message.clone());
         for error in errors {
-            // A source that is missing is missing once, however many places ask for it.
+            // A source that is missing is missing once, however many places ask for it; so is a tool.
             let mut key = error.clone();
-            if error.cause == Cause::Source {
+            if error.cause == Cause::Source || error.code == "render/unsupported" {
                 key.span = Span::NONE;
             }
             let at = *places.entry(key).or_insert_with(|| {
