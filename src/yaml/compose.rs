@@ -42,6 +42,7 @@ pub(super) fn compose(
         frames: Vec::new(),
         values: Vec::new(),
         nodes: 0,
+        aliased: 0,
         duplicates: Vec::new(),
         root: None,
         document_start: 0,
@@ -110,6 +111,8 @@ struct Composer<'t, 'd> {
     frames: Vec<Frame<'t>>,
     values: Vec<Node>,
     nodes: usize,
+    /// Nodes that all aliases so far stand for.
+    aliased: u64,
     duplicates: Vec<Duplicate>,
     root: Option<(Node, Size)>,
     document_start: usize,
@@ -195,6 +198,14 @@ impl<'t> Composer<'t, '_> {
                 };
                 if self.frames.len() + size.height > self.limits.depth {
                     return self.too_deep(&at);
+                }
+                self.aliased = self.aliased.saturating_add(size.nodes);
+                if self.aliased > self.limits.aliased {
+                    let message = format!(
+                        "aliases expand to at least {} values here, the limit is {}",
+                        self.aliased, self.limits.aliased
+                    );
+                    return self.fail("yaml/alias-expansion", &at, message);
                 }
                 self.value(node.with_span(span), size, From::Alias, &at)?;
             }
@@ -311,20 +322,13 @@ impl<'t> Composer<'t, '_> {
 
     /// Puts a finished value where it belongs.
     fn value(&mut self, node: Node, size: Size, from: From, at: &At<'_>) -> Result<(), Failure> {
-        let (dialect, limits) = (self.dialect, self.limits);
+        let dialect = self.dialect;
         let Some(frame) = self.frames.last_mut() else {
             self.root = Some((node, size));
             return Ok(());
         };
         frame.size.nodes = frame.size.nodes.saturating_add(size.nodes);
         frame.size.height = frame.size.height.max(size.height + 1);
-        if from == From::Alias && frame.size.nodes > limits.expanded {
-            let message = format!(
-                "aliases expand to at least {} values here, the limit is {}",
-                frame.size.nodes, limits.expanded
-            );
-            return self.fail("yaml/alias-expansion", at, message);
-        }
         match frame.kind {
             Kind::Seq => self.values.push(node),
             Kind::Key if from == From::MergeWord => frame.kind = Kind::Merge,

@@ -45,16 +45,16 @@ pub struct Limits {
     pub bytes: usize,
     /// Nodes written in the text, over all its documents.
     pub nodes: usize,
-    /// Nodes of one document after aliases are expanded.
-    pub expanded: u64,
+    /// Nodes that all aliases of the text stand for together.
+    pub aliased: u64,
     /// Collections inside each other, after aliases are expanded.
     pub depth: usize,
 }
 
 impl Default for Limits {
-    /// Right for files of a repository: 64 MiB, 8 million nodes, 500 levels.
+    /// Right for files of a repository: 64 MiB, 8 million nodes, a million by aliases (go-yaml gives up earlier), 500 levels.
     fn default() -> Self {
-        Limits { bytes: 64 << 20, nodes: 8_000_000, expanded: 8_000_000, depth: 500 }
+        Limits { bytes: 64 << 20, nodes: 8_000_000, aliased: 1_000_000, depth: 500 }
     }
 }
 
