@@ -83,6 +83,14 @@ impl Assembly {
             };
             lines.push(format!("{mark:<8} {} {}{more}", change.cluster, change.key));
         }
+        if changes.lock_only {
+            let drift = &changes.drift;
+            for (mark, clusters) in
+                [("added", &drift.added), ("removed", &drift.removed), ("changed", &drift.changed)]
+            {
+                lines.extend(clusters.iter().map(|cluster| format!("{mark:<8} {cluster} (by its digest in the lock)")));
+            }
+        }
         for change in &changes.files {
             if let Some(what) = match change.what {
                 What::Edited => Some("edited by hand"),

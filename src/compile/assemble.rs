@@ -98,6 +98,10 @@ pub fn assemble(
     let bundled = bundle::bundle(&input, spread);
     diagnostics.extend(bundled.diagnostics);
     let bundled = bundled.value;
+    if bundled.refused {
+        // Without bundles everything that lies there would look superfluous.
+        return Warned { value: Assembled { bundled, ..Assembled::default() }, diagnostics };
+    }
     let engines = engine_versions(&compiled.fleet.engines);
     let mut fleet_lock = FleetLock { engines: engines.clone(), ..FleetLock::default() };
     for (request, commit) in &compiled.pins {
