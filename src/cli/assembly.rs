@@ -85,8 +85,7 @@ impl Assembly {
         }
         if changes.lock_only {
             let drift = &changes.drift;
-            for (mark, clusters) in
-                [("added", &drift.added), ("removed", &drift.removed), ("changed", &drift.changed)]
+            for (mark, clusters) in [("added", &drift.added), ("removed", &drift.removed), ("changed", &drift.changed)]
             {
                 lines.extend(clusters.iter().map(|cluster| format!("{mark:<8} {cluster} (by its digest in the lock)")));
             }
