@@ -2,6 +2,7 @@
 //! own output, to a second run with nothing changed, and to `kustomize build` of the same overlays where `kustomize` is on the PATH.
 //!
 //! `cargo bench --bench fleet [-- CLUSTERS APPS [unique]]`; default 100 clusters × 40 applications, shared overlays. No thresholds: it prints.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark runs programs and prints")]
 
 use std::fs;
 use std::path::Path;

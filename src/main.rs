@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+#[expect(clippy::disallowed_methods, reason = "effects live here and in host")]
 mod cli;
 
 fn main() -> ExitCode {

@@ -8,7 +8,7 @@
 //! 4. [`bundle`]: [`Bundled`] with a [`Bundle`] a cluster. With [`Bundled::refused`], or after an error in read or expand or about a
 //!    destination, nothing may be written;
 //! 5. the locks (see [`lock`](crate::lock)), then [`output`]: every file that is to lie there, in the order of writing;
-//! 6. [`changes`]: what differs from what lies there. `check` reports it, the host writes it.
+//! 6. [`changes()`]: what differs from what lies there. `check` reports it, the host writes it.
 //!
 //! Three rules hold throughout. An application that fails is *held*: its last good files stay listed, and so do those of the applications
 //! that it declared, since nobody knows them now; nothing that is only unknown ever reads as a removal. Equal renders in equal

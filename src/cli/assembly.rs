@@ -11,6 +11,7 @@ use fleetc::span::Span;
 use serde_json::{Value, json};
 
 use super::args::FleetArgs;
+use super::report::plural;
 use super::session::Session;
 
 /// A fleet compiled and compared.
@@ -167,11 +168,6 @@ fn lock_word(status: bundle::LockStatus) -> Option<&'static str> {
         bundle::LockStatus::Stale => Some("stale"),
         bundle::LockStatus::Conflicted => Some("holds the markers of a merge conflict"),
     }
-}
-
-/// `1 file`, `2 files`.
-pub(crate) fn plural(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
 /// The note that nothing was written, and why.

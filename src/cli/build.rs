@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::args::Build;
-use super::assembly::{Assembly, nothing_written, plural};
-use super::report;
+use super::assembly::{Assembly, nothing_written};
+use super::report::{self, plural};
 
 /// Runs the command.
 pub(crate) fn run(args: &Build) -> ExitCode {

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::args::Check;
-use super::assembly::{Assembly, plural};
-use super::report;
+use super::assembly::Assembly;
+use super::report::{self, plural};
 use super::session::print_out;
 
 /// Runs the command.

@@ -1,6 +1,6 @@
 //! `fleetc kustomize DIR`: the bytes of `kustomize build DIR`, and its exit codes (0 or 1).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use fleetc::diag::{Diagnostic, Diagnostics};
@@ -84,7 +84,7 @@ fn write_folder(rendered: &Rendered, folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn refused(path: &PathBuf, why: &str, args: &Kustomize) -> ExitCode {
+fn refused(path: &Path, why: &str, args: &Kustomize) -> ExitCode {
     let error = Diagnostic::error("kustomize/folder", Span::NONE, format!("`{}`: {why}", path.display()));
     print_findings(&error.into(), &SourceMap::default(), args.color);
     ExitCode::from(1)

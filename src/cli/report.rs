@@ -20,10 +20,8 @@ pub(crate) fn count(diagnostics: &Diagnostics) -> Option<String> {
     let number = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
     let mut parts = Vec::new();
     for (severity, word) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
-        match number(severity) {
-            0 => {}
-            1 => parts.push(format!("1 {word}")),
-            n => parts.push(format!("{n} {word}s")),
+        if number(severity) > 0 {
+            parts.push(plural(number(severity), word));
         }
     }
     if parts.is_empty() { None } else { Some(parts.join(", ")) }
@@ -195,4 +193,9 @@ pub(crate) fn exit_code(diagnostics: &Diagnostics, answer_is_no: bool) -> u8 {
     } else {
         0
     }
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn plural(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }

@@ -16,7 +16,7 @@ use fleetc::span::SourceMap;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Color, FleetArgs, FleetOptions, Format};
-use super::report;
+use super::report::{self, plural};
 
 /// An opened fleet.
 pub(crate) struct Session {
@@ -131,13 +131,11 @@ impl Session {
         for object in fleet.taken.iter().flat_map(|taken| &taken.objects) {
             *kinds.entry(object.split(' ').next().unwrap_or_default()).or_default() += 1;
         }
-        let counts: Vec<String> = kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        let counts: Vec<String> = kinds.iter().map(|(kind, number)| plural(*number, kind)).collect();
         if counts.is_empty() {
             return;
         }
-        let files = fleet.taken.len();
-        let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
-        self.say(&format!("definitions: {} from {files}", counts.join(", ")));
+        self.say(&format!("definitions: {} from {}", counts.join(", "), plural(fleet.taken.len(), "file")));
         if self.options.verbose {
             for taken in &fleet.taken {
                 self.say(&format!("  {}: {}", taken.path, taken.objects.join(", ")));

@@ -1,4 +1,5 @@
 //! Tests across the whole project. Cases that are data live in `fixtures/` and run in `tests/fixtures.rs`.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read and write files and run the binary")]
 
 mod appset_conformance;
 mod dependencies;

@@ -1,8 +1,8 @@
 //! kustomize v5.8.2: what `kustomize build` prints, and refuses, from native code.
 //!
-//! Order of work: [`file`] reads the kustomization, [`accumulate`] collects objects through bases, generators, components and
+//! Order of work: `file` reads the kustomization, `accumulate` collects objects through bases, generators, components and
 //! transformers, and here happens what must be done once with everything in sight: name hashes, references, vars, sorting.
-//! The original hands objects' history around in annotations; here it lies beside the body ([`object`]). Knowledge of kinds is tables:
+//! The original hands objects' history around in annotations; here it lies beside the body (`object`). Knowledge of kinds is tables:
 //! `schema/kubernetes/kustomize-fields.txt`, and those of [`crate::k8s`].
 //!
 //! Refused: programs and containers as plugins, charts (not yet). Sources that lie elsewhere are [`Stop::Wants`].

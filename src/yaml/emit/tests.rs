@@ -1,3 +1,5 @@
+//! The emitter against recorded answers of go-yaml, and its properties.
+
 use crate::span::FileId;
 use crate::yaml::{Dialect, Limits, parse};
 
