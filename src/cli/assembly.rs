@@ -43,10 +43,10 @@ impl Assembly {
         session.say_taken(&compiled.fleet);
         if compiled.unknown_applications || (!compiled.failed_sets.is_empty() && !keep_going) {
             // The failures of single applications are worth knowing in the same run.
-            diagnostics.extend(parts(&compiled).diagnostics);
+            diagnostics.extend(parts(&compiled, session.world.sources()).diagnostics);
             return Ok(Assembly { session, folder, diagnostics, assembled: None, units, renders });
         }
-        let parts = parts(&compiled);
+        let parts = parts(&compiled, session.world.sources());
         diagnostics.extend(parts.diagnostics);
         let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
         let input = bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets };

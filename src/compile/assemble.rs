@@ -9,7 +9,7 @@ use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
 use crate::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use crate::lock::{BundlesLock, EngineVersions, FleetLock, Pin, inputs_digest};
 use crate::read::Engines;
-use crate::span::{FileId, Span};
+use crate::span::{FileId, SourceMap, Span};
 
 /// Bundles and locks of a fleet, and how they compare with what lies in the output folder.
 #[derive(Debug, Default)]
@@ -22,15 +22,18 @@ pub struct Assembled {
     pub changes: Changes,
 }
 
-/// Every unit with what its sources rendered, or why it is held; and the failures, each once.
-pub fn parts(compiled: &Compiled) -> Warned<Vec<Part<'_>>> {
+/// Every unit with what its sources rendered, or why it is held (the first error with its place); and the failures, each once.
+pub fn parts<'c>(compiled: &'c Compiled, sources: &SourceMap) -> Warned<Vec<Part<'c>>> {
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut holds: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let mut places: rustc_hash::FxHashMap<Diagnostic, usize> = rustc_hash::FxHashMap::default();
     let mut parts = Vec::with_capacity(compiled.units.len());
     for unit in &compiled.units {
         let errors = failures(unit, &compiled.renders);
-        let why = errors.iter().find(|d| d.is_error()).map(|d| d.message.clone());
+        let why = errors.iter().find(|d| d.is_error()).map(|d| match sources.locate(d.span) {
+            Some(place) => format!("{place}: {}", d.message),
+            None => d.message.clone(),
+        });
         for error in errors {
             // A source that is missing is missing once, however many places ask for it; so is a tool.
             let mut key = error.clone();
