@@ -147,10 +147,13 @@ pub fn bundle(input: &Input<'_>, spread: Spread<'_>) -> Warned<Bundled> {
     hold::carry(&mut sites, input);
 
     let sets = RenderSets::of(input.parts, spread);
-    let fleet_scopes = sets.all_declared();
+    // CRDs of held applications stay on their clusters, too.
+    let held_scopes: Vec<Declared> = sites.iter().map(|site| site.held_declared(input)).collect();
+    let mut fleet_scopes = sets.all_declared();
+    held_scopes.iter().for_each(|declared| fleet_scopes.extend(declared));
     let mut tasks = Tasks::default();
-    for site in &mut sites {
-        site.plan(input, &sets, &fleet_scopes, &filters, &mut tasks);
+    for (site, held) in sites.iter_mut().zip(held_scopes) {
+        site.plan(input, &sets, (held, &fleet_scopes), &filters, &mut tasks);
     }
     let mut finished = Finishes::default();
     finished.run(&tasks, &sets, spread);

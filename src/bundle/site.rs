@@ -233,17 +233,25 @@ impl<'a> Site<'a> {
         });
     }
 
-    /// Gives every rendered application its task, and records which custom kinds they have.
+    /// What the CRDs in the last good files of held applications declare.
+    pub(super) fn held_declared(&self, input: &Input<'_>) -> Declared {
+        let mut declared = Declared::default();
+        let held = self.held_objects(input);
+        held.values().flat_map(|held| &held.objects).for_each(|(_, object)| declared.add(object));
+        declared
+    }
+
+    /// Gives every rendered application its task, and records which custom kinds they have. `declared` is what CRDs of held applications
+    /// of this cluster, and what those of the whole fleet say.
     pub(super) fn plan(
         &mut self,
         input: &Input<'a>,
         sets: &RenderSets,
-        fleet_scopes: &Declared,
+        (mut own, fleet_scopes): (Declared, &Declared),
         filters: &BTreeMap<&str, Filter>,
         tasks: &mut Tasks,
     ) {
         let fleet = input.fleet;
-        let mut own = Declared::default();
         let set_of = |part: usize| sets.of_part.get(part).copied().flatten();
         for slot in &self.slots {
             let Content::Part(part) = slot.content else { continue };
