@@ -76,30 +76,16 @@ impl Set<'_> {
         }
     }
 
-    /// Argo CD asks for the project of the set's template before it reads a repository for it.
+    /// Argo CD asks for the project of the set's template before it reads a repository for it, and fails without one. Whether a project
+    /// that is named exists is said where applications are resolved.
     fn check_project(&self, place: Span) -> Result<(), Reported> {
         let project = self.spec.at(&["template", "spec", "project"]);
-        let name = project.and_then(Node::text).unwrap_or_default();
-        if name.contains("{{") || name == "default" {
+        if project.and_then(Node::text).is_some_and(|name| !name.is_empty()) {
             return Ok(());
         }
         let at = project.map_or(place, Node::span);
-        if name.is_empty() {
-            let message = "the template names no project, and the git generator needs one";
-            return Err(self
-                .problems
-                .push(Diagnostic::error("expand/project", at, message).hint("give `project: default`")));
-        }
-        let mut of_instance =
-            self.fleet.projects.iter().filter(|project| project.instance == self.declared.instance).peekable();
-        // A fleet that declares no project at all keeps them elsewhere.
-        if of_instance.peek().is_none() || of_instance.clone().any(|project| project.name == name) {
-            return Ok(());
-        }
-        let message = format!("the project `{name}` does not exist, and the git generator needs it");
-        let mut found = Diagnostic::error("expand/project", at, message);
-        found.hints.extend(crate::diag::did_you_mean(name, of_instance.map(|project| project.name.as_str())));
-        Err(self.problems.push(found))
+        let message = "the template of the set names no project, and the git generator needs one";
+        Err(self.problems.push(Diagnostic::error("expand/project", at, message).hint("give `project: default`")))
     }
 
     fn git_tree(&self, node: &Node, place: Span, with: Option<&Row>) -> Result<(TreeId, Rc<Listing>), Reported> {
