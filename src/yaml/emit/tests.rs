@@ -1,4 +1,4 @@
-//! The emitter against recorded answers of go-yaml, and its properties.
+//! Layout at a glance; the recorded tables in `yaml::tests` say the rest.
 
 use crate::span::FileId;
 use crate::yaml::{Dialect, Limits, parse};

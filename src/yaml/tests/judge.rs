@@ -218,6 +218,12 @@ fn events_of_a_corpus_are_those_of_libyaml() {
         }
     }
     assert!(total > 0, "the corpus is empty");
-    eprintln!("{total} texts, {bytes} bytes of originals, {refused} originals refused by both, {} differ", wrong.len());
+    let _ = std::io::Write::write_fmt(
+        &mut std::io::stderr(),
+        format_args!(
+            "{total} texts, {bytes} bytes of originals, {refused} originals refused by both, {} differ\n",
+            wrong.len()
+        ),
+    );
     report("corpus", total, &wrong);
 }
