@@ -324,13 +324,17 @@ fn journal(files: &[FileChange], output: &Output, listed: &Listed<'_>) -> Journa
     let new: BTreeMap<&str, Digest> = output.files.iter().map(|file| (file.path.as_str(), file.digest)).collect();
     let mut journal = Journal::default();
     for change in files {
-        let digests = match change.what {
-            What::Missing | What::Stale | What::Edited => new.get(change.path.as_str()).map(|digest| vec![*digest]),
-            What::Extra => listed.ours.get(&change.path).cloned(),
-            What::ExtraEdited | What::Foreign => None,
-        };
+        // What an earlier run wrote there stays known until this one is through.
+        let mut digests = listed.ours.get(&change.path).cloned().unwrap_or_default();
+        match change.what {
+            What::Missing | What::Stale | What::Edited => digests.extend(new.get(change.path.as_str())),
+            What::Extra => {}
+            What::ExtraEdited | What::Foreign => continue,
+        }
+        digests.sort();
+        digests.dedup();
         let is_index = change.path.ends_with(&format!("/{INDEX}"));
-        if let Some(digests) = digests.filter(|_| !is_index) {
+        if !is_index {
             journal.ours.insert(change.path.clone(), digests);
         }
     }

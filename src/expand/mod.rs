@@ -26,8 +26,10 @@ mod tests;
 mod trees;
 mod unit;
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 pub use unit::*;
 
@@ -57,8 +59,9 @@ pub fn expand(
     let mut diagnostics = Diagnostics::new();
     let mut expanded = Expanded::default();
     let mut taken = Taken::default();
+    let plain = Rc::from("an Application");
     for application in applications {
-        if let Some(found) = taken.claim(application, application.span, "this Application") {
+        if let Some(found) = taken.claim(application, application.span, &plain) {
             diagnostics.push(found);
             continue;
         }
@@ -99,7 +102,7 @@ fn expand_set(
         .map_err(|found| Diagnostics::from(found.trace(declared.span, format!("in the ApplicationSet {what}"))))?;
     let applications = set.applications();
     let mut failed = set.problems.has_errors();
-    let mut own: BTreeMap<&str, &AppOrigin> = BTreeMap::new();
+    let mut own: FxHashMap<&str, &AppOrigin> = FxHashMap::default();
     for (application, origin) in &applications {
         if let Some(first) = own.insert(&application.key.name, origin) {
             set.problems.push(duplicate(&application.key.name, first, origin, set_template(spec, declared)));
@@ -107,9 +110,10 @@ fn expand_set(
         }
     }
     if !failed {
+        let who = Rc::from(format!("the ApplicationSet {what}"));
+        let place = set_template(spec, declared);
         for (application, origin) in &applications {
-            let place = set_template(spec, declared);
-            if let Some(found) = taken.claim(application, place, &format!("the ApplicationSet {what}")) {
+            if let Some(found) = taken.claim(application, place, &who) {
                 let element = origin.generators.last().map(|step| step.element.clone()).unwrap_or_default();
                 set.problems.push(found.hint(format!("it comes from {element}; give one of the two another name")));
                 failed = true;
@@ -145,16 +149,16 @@ fn duplicate(name: &str, first: &AppOrigin, second: &AppOrigin, place: Span) -> 
 
 /// Which applications there are already, to find those that two declare.
 #[derive(Default)]
-struct Taken(BTreeMap<AppKey, (Span, String)>);
+struct Taken(FxHashMap<AppKey, (Span, Rc<str>)>);
 
 impl Taken {
     /// Notes an application; the error if somebody else declares it too.
-    fn claim(&mut self, application: &Application, span: Span, who: &str) -> Option<Diagnostic> {
+    fn claim(&mut self, application: &Application, span: Span, who: &Rc<str>) -> Option<Diagnostic> {
         if let Some((first, other)) = self.0.get(&application.key) {
             let message = format!("the Application `{}` is declared twice, by {other} and by {who}", application.key);
             return Some(Diagnostic::error("expand/duplicate", span, message).label(*first, "the first one"));
         }
-        self.0.insert(application.key.clone(), (span, who.to_owned()));
+        self.0.insert(application.key.clone(), (span, Rc::clone(who)));
         None
     }
 }

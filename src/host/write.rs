@@ -145,16 +145,19 @@ impl Folder {
             return Ok(Written { unchanged: work.unchanged, ..Written::default() });
         }
         self.make_parents(disk, &work)?;
-        if !changes.journal.is_empty() {
-            let journal = self.root.join(JOURNAL);
+        let journal = self.root.join(JOURNAL);
+        let noted = || {
+            if changes.journal.is_empty() {
+                return Ok(());
+            }
             put(disk, &journal, changes.journal.to_text().as_bytes(), false)
                 .and_then(|()| disk.rename(&temporary(&journal), &journal))
-                .map_err(|error| failed("cannot write", &journal, &error))?;
-        }
-        if let Err(error) = work.stage(disk) {
+                .map_err(|error| failed("cannot write", &journal, &error))
+        };
+        if let Err(error) = noted().and_then(|()| work.stage(disk)) {
             // Nothing was renamed yet: take back what lies beside, and all is as before.
-            work.put.iter().for_each(|file| drop(disk.remove(&temporary(&file.place))));
-            let _ = disk.remove(&self.root.join(JOURNAL));
+            let beside = work.put.iter().map(|file| temporary(&file.place));
+            beside.chain([temporary(&journal), journal]).for_each(|file| drop(disk.remove(&file)));
             return Err(error);
         }
         for stage in [Stage::Manifest, Stage::Index, Stage::Lock] {
