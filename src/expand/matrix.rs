@@ -14,6 +14,9 @@ use crate::diag::Diagnostic;
 use crate::span::Span;
 use crate::yaml::Node;
 
+/// Rows of one matrix; a fleet has some ten thousand applications, so more is a mistake that would fill the memory.
+const MAX_ROWS: usize = 1_000_000;
+
 impl Set<'_> {
     /// Every row of the first child with every row that the second has for it.
     pub(super) fn matrix(&self, node: &Node, place: Span, level: Level) -> Result<Vec<Row>, Reported> {
@@ -40,6 +43,11 @@ impl Set<'_> {
                 own = self.run_child(second, Some(a), level)?;
                 &own
             };
+            if rows.len() + inner.len() > MAX_ROWS {
+                let message = format!("the matrix makes more than {MAX_ROWS} rows");
+                let found = Diagnostic::error("expand/limit", place, message);
+                return Err(self.problems.push(found.hint("narrow its children with selectors or patterns")));
+            }
             rows.reserve(inner.len());
             for b in inner {
                 rows.push(self.combine(a, b, constant && !self.shares, &step, place)?);
