@@ -10,7 +10,7 @@
 
 use super::object::set_key;
 use super::openapi::{Schemas, Type};
-use crate::yaml::{Map, Node, Style, Tag, View};
+use crate::yaml::{Dialect, Map, Node, Style, Tag, View, plain_tag};
 
 const DIRECTIVE: &str = "$patch";
 
@@ -151,6 +151,9 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
         let Some(name) = key.text() else { continue };
         let theirs = patch.and_then(|patch| patch.get(name));
         match walk(Some(value), theirs, ty.and_then(|ty| ty.field(name)), schemas)? {
+            Out::Keep if is_ambiguous(value) => {
+                changes.push((at, Out::New(value.clone().with_style(Style::DoubleQuoted))));
+            }
             Out::Keep => {}
             Out::New(new) => changes.push((at, Out::New(restyled(new, value.style())))),
             Out::Gone => changes.push((at, Out::Gone)),
@@ -161,6 +164,7 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
         let Some(name) = key.text().filter(|name| !entries.contains(name)) else { continue };
         match walk(None, Some(value), ty.and_then(|ty| ty.field(name)), schemas)? {
             Out::Keep | Out::Gone => {}
+            Out::New(new) if is_ambiguous(&new) => added.push((key.clone(), new.with_style(Style::DoubleQuoted))),
             Out::New(new) => added.push((key.clone(), new)),
         }
     }
@@ -186,6 +190,15 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
         entries.extend(added);
     }
     Ok(Out::New(copy))
+}
+
+/// A plain string that go-yaml v2 would read as something else: walking over it puts it in quotes, which shows when another patch
+/// writes over it.
+fn is_ambiguous(node: &Node) -> bool {
+    match node.view() {
+        View::Scalar(Tag::Str, text) if node.style() == Style::Plain => plain_tag(Dialect::V2, text) != Tag::Str,
+        _ => false,
+    }
 }
 
 /// A value in the style of the one it takes the place of: quotes make a string of what would read as its own tag.

@@ -8,6 +8,7 @@
 //! Refused: programs and containers as plugins, charts (not yet). Sources that lie elsewhere are [`Stop::Wants`].
 
 mod accumulate;
+mod alias;
 mod build_metadata;
 mod config;
 mod decode;

@@ -154,6 +154,8 @@ pub(super) struct Object {
     pub edits: Vec<Span>,
     /// A key that it has twice: an error when it is printed.
     pub duplicate: Option<Duplicate>,
+    /// Entries that are one in several places.
+    pub shared: Vec<super::alias::Shared>,
 }
 
 impl Object {
@@ -173,6 +175,7 @@ impl Object {
             span,
             edits: Vec::new(),
             duplicate: None,
+            shared: Vec::new(),
         }
     }
 
@@ -200,6 +203,7 @@ impl Object {
 
     /// Keeps the current id as a former one.
     pub(super) fn store_previous(&mut self) {
+        self.unshare_annotations();
         self.previous.push(Previous {
             name: self.id.name.clone(),
             namespace: self.id.effective_namespace(),

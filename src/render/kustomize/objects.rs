@@ -201,6 +201,7 @@ fn copy_metadata(new: &mut Object, old: &Object) {
     new.prefixes.clone_from(&old.prefixes);
     new.suffixes.clone_from(&old.suffixes);
     new.vars.clone_from(&old.vars);
+    new.shared.clear();
     new.behavior = old.behavior;
     new.generated = old.generated;
     new.needs_hash &= old.needs_hash;

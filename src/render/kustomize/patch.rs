@@ -221,6 +221,7 @@ impl Build<'_> {
             return Ok(());
         }
         restore(&mut object.body, &before, allowed);
+        object.settle_shared();
         if forgets_history(&patch.body) {
             object.previous.clear();
             object.prefixes.clear();
@@ -346,6 +347,7 @@ fn apply_json(
             );
             Box::new(error.label(object.span, "the object"))
         })?;
+        object.shared.clear();
         object.edits.push(span);
         changed |= object.refresh();
     }

@@ -114,6 +114,7 @@ fn write_target(objects: &mut Objects, value: &Node, target: &Target, entry: Spa
                 Box::new(fail(path.span, text).label(object.span, "the target"))
             })?;
             object.body = new;
+            object.settle_shared();
         }
         object.edits.push(entry);
         renamed |= object.refresh();

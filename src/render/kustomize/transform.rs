@@ -8,6 +8,7 @@ use regex::Regex;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
+use super::alias::{self, Shared};
 use super::fieldspec::{FieldSpec, Leaf};
 use super::file::{Image, Replica};
 use super::object::{Key, Object, meta_map, retexted, selects, set_key, str_node};
@@ -260,8 +261,16 @@ pub(super) fn set_entries(
                 body = Some(new);
             }
         }
-        if let Some(body) = body {
-            object.body = body;
+        let Some(body) = body else { continue };
+        let before = std::mem::replace(&mut object.body, body);
+        // What is written over goes to all places that share it, then new places come to share.
+        object.settle_shared();
+        for (key, value) in entries {
+            let mut shared = Shared::new(str_node(value));
+            for field in fields {
+                alias::note_added(&mut shared, Some(&before), &object.body, &field.segments, key);
+            }
+            shared.keep(&mut object.shared);
         }
     }
     Ok(())
