@@ -2,8 +2,8 @@
 //! node there, so that a later write to one of the places is seen in all (kustomize v5.8.2, api/filters/filtersutil `SetEntry`; kyaml
 //! `FieldSetter` writes through the pointer). An overlay that sets `metadata.labels.team` so changes the selector that its base made.
 //!
-//! Kept are the paths per entry; after each step that may write single fields, what one place got is given to the others. A JSON patch and
-//! anything that rewrites annotations ends the sharing.
+//! Kept are the paths per entry; after each step that may write single fields, what one place got is given to the others. A JSON patch, and
+//! what writes all annotations anew, ends the sharing.
 
 use smol_str::SmolStr;
 

@@ -132,6 +132,7 @@ pub(super) fn add_origin(objects: &mut [Object], origin: &BuildOrigin) {
     for object in objects {
         if origin_of(&object.body).is_none() {
             set_origin(&mut object.body, Some(&text));
+            object.unshare_annotations();
         }
     }
 }
@@ -140,6 +141,7 @@ pub(super) fn add_origin(objects: &mut [Object], origin: &BuildOrigin) {
 pub(super) fn add_transformation(objects: &mut [Object], origin: &BuildOrigin) {
     let item = format!("- {}", origin.text("  "));
     for object in objects {
+        object.unshare_annotations();
         if origin_of(&object.body).is_none() {
             set_origin(&mut object.body, Some(&origin.text("")));
         } else {

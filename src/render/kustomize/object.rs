@@ -203,7 +203,6 @@ impl Object {
 
     /// Keeps the current id as a former one.
     pub(super) fn store_previous(&mut self) {
-        self.unshare_annotations();
         self.previous.push(Previous {
             name: self.id.name.clone(),
             namespace: self.id.effective_namespace(),
