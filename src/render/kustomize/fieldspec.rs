@@ -101,6 +101,9 @@ fn rewrite(
             if segment.name.is_empty() {
                 return Err("a part of the path is empty".to_owned());
             }
+            if segment.name == "*" {
+                return Err("`*` is not supported in field specs".to_owned());
+            }
             let make = match (create && !segment.list, rest.is_empty(), leaf) {
                 (false, ..) => segment.list.then(|| Node::seq(Vec::new())),
                 (true, true, Leaf::Scalar) => Some(Node::scalar(Tag::Null, "")),
