@@ -111,7 +111,7 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     let Warned { value: survey, mut diagnostics } = read::survey(world, &input.root, &input.read);
     let mut wants = BTreeSet::new();
     // The survey looks into every candidate; what it took is read again through the recorder, so that only that counts as input.
-    let recorder = Recorder::new(world, input.root.tree);
+    let recorder = Recorder::new(world, input.root.tree, input.read.output.clone());
     let world: &dyn World = &recorder;
 
     let mut built = Vec::new();

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::Renders;
 use crate::application::{AppKey, Application};
 use crate::cluster::IN_CLUSTER_SERVER;
@@ -24,7 +26,7 @@ pub(super) struct State {
     /// Who yielded each of `new_applications`, where somebody did.
     parents: BTreeMap<AppKey, AppKey>,
     /// Every application so far, with who yielded it.
-    known: BTreeMap<AppKey, Known>,
+    known: FxHashMap<AppKey, Known>,
     /// Every ApplicationSet so far.
     sets: BTreeMap<(String, String, String), ApplicationSet>,
 }
@@ -42,7 +44,7 @@ impl State {
             new_applications: fleet.applications.clone(),
             new_sets: fleet.application_sets.clone(),
             parents: BTreeMap::new(),
-            known: BTreeMap::new(),
+            known: FxHashMap::default(),
             sets,
         }
     }

@@ -1,4 +1,5 @@
-//! A world that notes what is read through it: what went into a compile, exactly.
+//! A world that notes what is read through it: what went into a compile, exactly. The folder that bundles are written to is not in it:
+//! a generator that looks at `*` must find the same before and after a build.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,14 +15,16 @@ use crate::world::{Entry, Lookup, World};
 pub(super) struct Recorder<'a> {
     world: &'a dyn World,
     tree: TreeId,
+    /// The output folder, where it lies in the tree.
+    hidden: Option<TreePath>,
     read: Mutex<BTreeMap<TreePath, Arc<SourceFile>>>,
     /// Sources at a commit: what the pins of fleet.lock say.
     commits: Mutex<BTreeMap<SourceRequest, String>>,
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(world: &'a dyn World, tree: TreeId) -> Self {
-        Recorder { world, tree, read: Mutex::default(), commits: Mutex::default() }
+    pub(super) fn new(world: &'a dyn World, tree: TreeId, hidden: Option<TreePath>) -> Self {
+        Recorder { world, tree, hidden, read: Mutex::default(), commits: Mutex::default() }
     }
 
     /// The files that were read with the digests of their content, and the sources that are commits.
@@ -45,7 +48,13 @@ impl World for Recorder<'_> {
     }
 
     fn list(&self, directory: &FilePath) -> Checked<Arc<[Entry]>> {
-        self.world.list(directory)
+        let found = self.world.list(directory)?;
+        match &self.hidden {
+            Some(hidden) if directory.tree == self.tree && hidden.parent().as_ref() == Some(&directory.path) => {
+                Ok(found.iter().filter(|entry| entry.name != hidden.name()).cloned().collect())
+            }
+            _ => Ok(found),
+        }
     }
 
     fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>> {

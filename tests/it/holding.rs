@@ -227,3 +227,18 @@ fn secrets_do_not_appear_in_errors() {
     }
     assert!(Path::new(&fleet.dir).exists());
 }
+
+#[test]
+fn the_output_folder_is_no_directory_of_the_fleet() {
+    let fleet = Fleet::new();
+    fleet.write(
+        "appsets/all.yaml",
+        &format!("apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: all, namespace: argocd}}\nspec:\n  goTemplate: true\n  generators: [{{git: {{repoURL: {REPO}, revision: HEAD, directories: [{{path: '*'}}, {{path: appsets, exclude: true}}, {{path: clusters, exclude: true}}, {{path: apps, exclude: true}}]}}}}]\n  template:\n    metadata: {{name: '{{{{.path.basename}}}}'}}\n    spec:\n      project: default\n      source: {{repoURL: {REPO}, path: '{{{{.path.path}}}}'}}\n      destination: {{name: a}}\n"),
+    );
+    fleet.write("extra/config.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra, namespace: x}\n");
+    fleet.build(0);
+    assert!(fleet.dir.join("bundles/a/apps/extra.yaml").exists());
+    assert_eq!(fleet.run("check", &[]).status.code(), Some(0));
+    fleet.build(0);
+    assert!(!fleet.dir.join("bundles/a/apps/bundles.yaml").exists());
+}
