@@ -85,7 +85,15 @@ impl Build<'_> {
                         error.hints.extend(hint);
                         Box::new(if one.span.is_none() { *error } else { error.label(one.span, "the patch") })
                     })?;
-                    self.merge_one(objects, place, one, allowed, patch.span)?;
+                    // The original notes what is allowed in the patch's annotations, and so writes them all as strings.
+                    let mut one = one.clone();
+                    if allowed.name || allowed.kind {
+                        let entries = meta_map(&one.body, "annotations");
+                        if !entries.is_empty() {
+                            set_meta_map(&mut one.body, "annotations", entries);
+                        }
+                    }
+                    self.merge_one(objects, place, &one, allowed, patch.span)?;
                 }
                 Ok(())
             }

@@ -141,7 +141,17 @@ fn write_plainly(
     options: Option<&FieldOptions>,
     create: Option<Shape>,
 ) -> Result<Node, String> {
-    let mut set = |field: &Node, made: bool| written(field, made, value, options);
+    // Annotations become strings in the end, whatever they were.
+    let mut parts = path.iter().filter(|part| !part.is_empty());
+    let annotation =
+        parts.next().is_some_and(|part| part == "metadata") && parts.next().is_some_and(|part| part == "annotations");
+    let mut set = |field: &Node, made: bool| match field.tag() {
+        Some(tag) if annotation && !made && tag != Tag::Str => {
+            let text = Node::str(field.smol().unwrap_or_default()).with_style(field.style());
+            written(&text, made, value, options)
+        }
+        _ => written(field, made, value, options),
+    };
     let mut writer = Writer { create, set: &mut set, hits: 0 };
     let new = writer.write(body, path)?;
     if writer.hits == 0 { Err(String::new()) } else { Ok(new.unwrap_or_else(|| body.clone())) }
