@@ -21,7 +21,7 @@ pub(crate) enum Command {
     /// Compile the fleet: bundles/<cluster>/…, bundles/bundles.lock, fleet.lock
     Build(Build),
     /// Compile, write nothing; exit 1 with a list when bundles or locks do not match the sources any more
-    Check(Check),
+    Check(Build),
     /// Print the Applications that the fleet stands for, one YAML document each, sorted by name
     Expand(Expand),
     /// Say where an application came from: generator, element, template, sources, with file and line
@@ -92,7 +92,7 @@ pub(crate) enum Color {
     Never,
 }
 
-/// Arguments of `build`.
+/// Arguments of `build` and of `check`, which is a build that writes nothing.
 #[derive(Args, Debug)]
 pub(crate) struct Build {
     #[command(flatten)]
@@ -100,20 +100,7 @@ pub(crate) struct Build {
     /// Folder of the bundles [default: bundles in the fleet's folder]
     #[arg(long = "output", short = 'o', value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
-    /// When an ApplicationSet fails, hold what it last made and write the others
-    #[arg(long)]
-    pub(crate) keep_going: bool,
-}
-
-/// Arguments of `check`.
-#[derive(Args, Debug)]
-pub(crate) struct Check {
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
-    /// Folder of the bundles [default: bundles in the fleet's folder]
-    #[arg(long = "output", short = 'o', value_name = "OUT")]
-    pub(crate) output: Option<PathBuf>,
-    /// When an ApplicationSet fails, hold what it last made and check the others
+    /// When an ApplicationSet fails, hold what it last made and go on with the others
     #[arg(long)]
     pub(crate) keep_going: bool,
 }

@@ -1,6 +1,5 @@
 //! What `build` and `check` share: compile, bundle, compare with what lies in the output folder, and decide whether anything may be written.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use fleetc::bundle::{self, State, What, WhatHappened};
@@ -10,7 +9,7 @@ use fleetc::host::write::Folder;
 use fleetc::span::Span;
 use serde_json::{Value, json};
 
-use super::args::FleetArgs;
+use super::args::Build;
 use super::report::plural;
 use super::session::Session;
 
@@ -31,8 +30,9 @@ impl Assembly {
     ///
     /// # Errors
     /// The exit code, after the reason was printed: wrong usage.
-    pub(crate) fn make(args: &FleetArgs, output: Option<&Path>, keep_going: bool) -> Result<Assembly, ExitCode> {
-        let session = Session::open(args, output)?;
+    pub(crate) fn make(args: &Build) -> Result<Assembly, ExitCode> {
+        let session = Session::open(&args.fleet, args.output.as_deref())?;
+        let keep_going = args.keep_going;
         let folder = Folder::new(&session.output, session.world.folder());
         let previous = folder.and_then(|folder| folder.previous().map(|previous| (folder, previous)));
         let (folder, mut previous) = previous.map_err(|errors| session.refuse(errors))?;

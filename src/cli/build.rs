@@ -8,7 +8,7 @@ use super::report::{self, plural};
 
 /// Runs the command.
 pub(crate) fn run(args: &Build) -> ExitCode {
-    let mut assembly = match Assembly::make(&args.fleet, args.output.as_deref(), args.keep_going) {
+    let mut assembly = match Assembly::make(args) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };

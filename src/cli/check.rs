@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::args::Check;
+use super::args::Build;
 use super::assembly::Assembly;
 use super::report::{self, plural};
 use super::session::print_out;
 
 /// Runs the command.
-pub(crate) fn run(args: &Check) -> ExitCode {
-    let mut assembly = match Assembly::make(&args.fleet, args.output.as_deref(), args.keep_going) {
+pub(crate) fn run(args: &Build) -> ExitCode {
+    let mut assembly = match Assembly::make(args) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
