@@ -54,24 +54,22 @@ pub fn build(world: &dyn World, directory: &FilePath, options: Option<&Node>, js
             }
             continue;
         }
+        // Whatever it is called: Argo CD refuses sources with such a link before it reads any file (`CheckOutOfBoundsSymlinks`).
+        if entry.kind == EntryKind::EscapingLink {
+            let message = format!("`{at}` is a symbolic link out of the repository");
+            reader.errors.push(
+                Diagnostic::error("render/link", Span::NONE, message)
+                    .hint("remove it, or make it relative and keep its target inside the repository"),
+            );
+            continue;
+        }
         let Some(format) = Format::of(&entry.name) else { continue };
         match entry.kind {
-            EntryKind::EscapingLink => {
-                reader.errors.push(
-                    Diagnostic::error(
-                        "render/link",
-                        Span::NONE,
-                        format!("`{at}` is a symbolic link out of the repository"),
-                    )
-                    .hint("make it relative and keep it inside"),
-                );
-                continue;
-            }
             EntryKind::BrokenLink => {
                 reader.left_out(Span::NONE, &format!("`{at}` is a symbolic link whose target does not exist"));
                 continue;
             }
-            EntryKind::DirectoryLink(_) | EntryKind::Directory | EntryKind::Other => {
+            EntryKind::DirectoryLink(_) | EntryKind::Directory | EntryKind::EscapingLink | EntryKind::Other => {
                 reader.left_out(Span::NONE, &format!("`{at}` is no file"));
                 continue;
             }
