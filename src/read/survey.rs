@@ -122,6 +122,9 @@ impl Look<'_> {
             let found = walk::walk(self.world, folder, self.options.output.as_ref(), diagnostics);
             candidates.extend(found.candidates);
             kustomizations.extend(found.kustomizations);
+            let reason = "it begins with `{{`: a template, of which only its tool can make a manifest";
+            let templates = found.templates.into_iter().filter(|path| !self.listed.names(path));
+            survey.skipped.extend(templates.map(|path| Skipped { path, reason: reason.to_owned() }));
         }
         for (path, span) in &self.listed.files {
             match self.world.read(path) {

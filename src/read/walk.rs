@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub(super) candidates: Vec<Text>,
     /// Kustomizations.
     pub(super) kustomizations: Vec<Text>,
+    /// Candidates that begin as a Helm template does.
+    pub(super) templates: Vec<TreePath>,
 }
 
 /// A file that was read.
@@ -58,6 +60,11 @@ pub(super) fn may_declare(bytes: &[u8]) -> bool {
     });
     let matches = |regex: &Option<Regex>| regex.as_ref().is_none_or(|regex| regex.is_match(bytes));
     matches(&SPEAKS) && matches(&KIND)
+}
+
+/// Whether a text begins with an action of a template, so that nobody can apply it as it stands.
+fn is_template(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{{")
 }
 
 struct Walker<'a> {
@@ -107,6 +114,9 @@ impl Walker<'_> {
         }
         match self.world.read(path) {
             Ok(file) if kustomization => self.found.kustomizations.push(Text { path: path.path.clone(), file }),
+            Ok(file) if may_declare(&file.bytes) && is_template(&file.bytes) => {
+                self.found.templates.push(path.path.clone());
+            }
             Ok(file) if may_declare(&file.bytes) => {
                 self.found.candidates.push(Text { path: path.path.clone(), file });
             }
