@@ -78,6 +78,17 @@ pub struct Destination {
     pub span: Span,
 }
 
+/// What some write as `destination.namespace` where every object names its own. Argo CD takes it (`ValidatePermissions` asks only the
+/// project), and writes it into objects that have none, which an API server refuses.
+pub const ANY_NAMESPACE: &str = "*";
+
+impl Destination {
+    /// The namespace that objects without one get; empty for none.
+    pub fn default_namespace(&self) -> &str {
+        if self.namespace == ANY_NAMESPACE { "" } else { &self.namespace }
+    }
+}
+
 /// One source of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {

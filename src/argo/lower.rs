@@ -229,7 +229,7 @@ fn destinations(spec: &mut Node, sources: &[Source], object: Span, found: &mut D
     let servers = node.map_mut().and_then(|map| map.remove("servers"));
     let span = node.span().or(spec_span);
     let base = destination(node, span);
-    if let Some(problem) = Some(base.namespace.as_str()).filter(|name| !name.is_empty()).and_then(dns_label_problem) {
+    if let Some(problem) = Some(base.default_namespace()).filter(|name| !name.is_empty()).and_then(dns_label_problem) {
         let at = node.get("namespace").map_or(span, Node::span).or(span);
         found.push(Diagnostic::error("argo/name", at, format!("the namespace `{}` {problem}", base.namespace)));
     }
@@ -258,7 +258,9 @@ fn destinations(spec: &mut Node, sources: &[Source], object: Span, found: &mut D
         check_destination(&one, "this entry of `servers`", found);
         if one.namespace.is_empty() {
             one.namespace.clone_from(&base.namespace);
-        } else if let Some(problem) = dns_label_problem(&one.namespace) {
+        } else if let Some(problem) =
+            Some(one.default_namespace()).filter(|name| !name.is_empty()).and_then(dns_label_problem)
+        {
             found.push(Diagnostic::error("argo/name", at, format!("the namespace `{}` {problem}", one.namespace)));
         }
         one.overrides = overrides(entry);

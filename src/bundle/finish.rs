@@ -14,6 +14,7 @@ use super::index::ObjectRef;
 use super::scope::GroupKind;
 use super::secret;
 use super::tracking::{self, Identity};
+use crate::application::ANY_NAMESPACE;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::digest::Digest;
 use crate::k8s::object::{Gvk, ObjectId};
@@ -268,7 +269,7 @@ fn draft<'r>(
     let written = id.namespace.clone();
     let ends_in = match facts.scope {
         Scope::Cluster => SmolStr::default(),
-        Scope::Namespaced if written.is_empty() => SmolStr::new(namespace),
+        Scope::Namespaced if written.is_empty() && namespace != ANY_NAMESPACE => SmolStr::new(namespace),
         Scope::Namespaced => written.clone(),
     };
     let leaves = facts.excluded || facts.declares;

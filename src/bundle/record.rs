@@ -16,7 +16,7 @@ pub(super) fn entry(unit: &ResolvedUnit, finish: Option<&Finish>) -> Entry {
     let application = &unit.unit.application;
     let origin = &unit.unit.origin;
     let destination = application.destinations.get(unit.unit.destination);
-    let namespace = destination.map(|destination| destination.namespace.clone()).unwrap_or_default();
+    let namespace = destination.map(|destination| destination.default_namespace().to_owned()).unwrap_or_default();
     let sync_options = sync_options(application);
     Entry {
         key: application.key.clone(),

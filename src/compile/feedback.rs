@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::Renders;
-use crate::application::{AppKey, Application};
+use crate::application::{AppKey, Application, Destination};
 use crate::cluster::IN_CLUSTER_SERVER;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::expand::Unit;
@@ -171,7 +171,7 @@ impl State {
                 let destination = unit.unit.application.destinations.get(unit.unit.destination);
                 let reading = Reading {
                     instance: &instance,
-                    namespace: destination.map_or("", |destination| destination.namespace.as_str()),
+                    namespace: destination.map_or("", Destination::default_namespace),
                     engine: fleet.engines.argocd,
                     strict: options.strict,
                 };

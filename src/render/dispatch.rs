@@ -17,18 +17,15 @@ pub fn render(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, S
             let options = kustomize::Options::for_application(edits.clone(), build_options);
             kustomize::build(world, &job.directory, &options, &tools.kustomize)
         }
-        Renderer::Helm(options) => {
-            Err(unsupported("a Helm chart", job, options.as_ref().map_or(Span::NONE, |options| options.span())))
-        }
-        Renderer::Plugin(options) => {
-            Err(unsupported("for a plugin", job, options.as_ref().map_or(Span::NONE, |options| options.span())))
-        }
+        Renderer::Helm(_) => Err(unsupported("a Helm chart", job)),
+        Renderer::Plugin(_) => Err(unsupported("for a plugin", job)),
     }
 }
 
-fn unsupported(what: &str, job: &Job, span: Span) -> Stop {
+/// Without a place: the job is many applications', and its options say nothing about where each names the folder.
+fn unsupported(what: &str, job: &Job) -> Stop {
     let message = format!("`{}` is {what}, which is not yet supported", job.directory.path);
-    Diagnostic::error("render/unsupported", span, message)
+    Diagnostic::error("render/unsupported", Span::NONE, message)
         .hint("the application keeps its last good files; the others are written")
         .into()
 }

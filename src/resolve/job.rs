@@ -68,6 +68,8 @@ pub struct ResolvedSource {
     pub job: Option<Arc<Job>>,
     /// Where the source is written.
     pub span: Span,
+    /// What of it an error of its render is about: `chart`, else `path`, else `repoURL`.
+    pub place: Span,
 }
 
 /// A unit with its cluster and sources.

@@ -17,10 +17,11 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::application::{AppKey, Application, DEFAULT_NAMESPACE};
+use crate::application::{ANY_NAMESPACE, AppKey, Application, DEFAULT_NAMESPACE, Destination};
 use crate::diag::{Diagnostic, Diagnostics, Warned, did_you_mean};
 use crate::expand::Unit;
 use crate::read::{Fleet, Instance};
+use crate::span::Span;
 use crate::world::World;
 use crate::yaml::Node;
 pub use job::*;
@@ -47,6 +48,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
             }
         };
         sources.warnings.extend(projects.check(&unit));
+        sources.warnings.extend(any_namespace(application, destination));
         let instance = fleet.instances.get(&application.key.instance).unwrap_or(&empty);
         let app_name = instance_name(&application.key, &instance.namespace);
         let mut found = Vec::with_capacity(application.sources.len());
@@ -65,11 +67,12 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
             if let Some(one) = errors.take(sources.find(&source, &context)) {
                 found.push(ResolvedSource {
                     request: one.request,
-                    path: source.path,
+                    path: source.path.clone(),
                     commit: one.tree.commit,
                     working: one.tree.working,
                     job: one.job,
                     span: source.span,
+                    place: context.rendered_place(&source),
                 });
             }
         }
@@ -78,6 +81,20 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
     }
     resolved.wants = sources.wants.into_iter().collect();
     Warned { value: resolved, diagnostics: sources.warnings }
+}
+
+/// Says that a destination names no namespace.
+fn any_namespace(application: &Application, destination: &Destination) -> Option<Diagnostic> {
+    if destination.namespace != ANY_NAMESPACE {
+        return None;
+    }
+    let written = application.spec("destination").and_then(|node| node.get("namespace")).map_or(Span::NONE, Node::span);
+    // Without the application's name: the many that one template makes are one finding.
+    let message = "the destination's namespace `*` names none, so objects without a namespace get none from it";
+    Some(
+        Diagnostic::warning("resolve/namespace", written.or(destination.span), message)
+            .hint("leave `namespace` out where every object names its own"),
+    )
 }
 
 /// A source as it stands in the application, for places.

@@ -68,6 +68,18 @@ impl Context<'_> {
     }
 }
 
+impl Context<'_> {
+    /// What names the rendered folder or chart.
+    pub(super) fn rendered_place(&self, source: &Source) -> Span {
+        let field = match (source.chart.is_empty(), source.path.is_empty()) {
+            (false, _) => "chart",
+            (true, false) => "path",
+            (true, true) => "repoURL",
+        };
+        self.place(field, source)
+    }
+}
+
 /// The source with its tree and its job.
 pub(super) struct Found {
     pub(super) request: SourceRequest,
