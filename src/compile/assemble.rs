@@ -1,8 +1,9 @@
 //! The second half of the pipeline: bundle → lock → what differs from what lies there. Failures of single applications end here: they are
 //! reported once, with everybody whom they hold.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Compiled, failures, feeds_back};
 use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
@@ -24,9 +25,7 @@ pub struct Assembled {
 
 /// Every unit with what its sources rendered, or why it is held (the first error with its place); and the failures, each once.
 pub fn parts<'c>(compiled: &'c Compiled, sources: &SourceMap) -> Warned<Vec<Part<'c>>> {
-    let mut found: Vec<Diagnostic> = Vec::new();
-    let mut holds: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    let mut places: rustc_hash::FxHashMap<Diagnostic, usize> = rustc_hash::FxHashMap::default();
+    let mut found = Failures::default();
     let mut parts = Vec::with_capacity(compiled.units.len());
     for unit in &compiled.units {
         let errors = failures(unit, &compiled.renders);
@@ -35,16 +34,7 @@ pub fn parts<'c>(compiled: &'c Compiled, sources: &SourceMap) -> Warned<Vec<Part
             None => d.message.clone(),
         });
         for error in errors {
-            // A source that is missing is missing once, however many places ask for it; so is a tool.
-            let mut key = error.clone();
-            if error.cause == Cause::Source || error.code == "render/unsupported" {
-                key.span = Span::NONE;
-            }
-            let at = *places.entry(key).or_insert_with(|| {
-                found.push(error);
-                found.len() - 1
-            });
-            holds.entry(at).or_default().push(unit.unit.application.key.to_string());
+            found.add(error, unit.unit.application.key.to_string());
         }
         let renders = match (why, &unit.sources) {
             (Some(why), _) => Err(why),
@@ -56,11 +46,8 @@ pub fn parts<'c>(compiled: &'c Compiled, sources: &SourceMap) -> Warned<Vec<Part
         };
         parts.push(Part { unit, renders, feeds_back: feeds_back(unit, &compiled.fleet) });
     }
-    let mut diagnostics: Diagnostics = Diagnostics::new();
-    for (at, error) in found.into_iter().enumerate() {
-        diagnostics.push(error.trace(Span::NONE, held(holds.get(&at).map_or(&[], Vec::as_slice))));
-    }
-    let mut seen = rustc_hash::FxHashSet::default();
+    let mut diagnostics = found.finish();
+    let mut seen = FxHashSet::default();
     for source in compiled.units.iter().flat_map(|unit| unit.sources.iter().flatten()) {
         if let Some(job) = &source.job
             && seen.insert(job)
@@ -72,10 +59,66 @@ pub fn parts<'c>(compiled: &'c Compiled, sources: &SourceMap) -> Warned<Vec<Part
     Warned { value: parts, diagnostics }
 }
 
+/// What holds applications, each problem once.
+#[derive(Default)]
+struct Failures {
+    /// In the order in which they were met.
+    found: Vec<Failure>,
+    /// Where in `found` a problem is, by what makes it the same one.
+    known: FxHashMap<Diagnostic, usize>,
+}
+
+struct Failure {
+    error: Diagnostic,
+    /// Places that it has been met at.
+    places: Vec<Span>,
+    /// The applications it holds.
+    holds: Vec<String>,
+}
+
+impl Failures {
+    /// Adds what holds an application. A broken base is one problem, whichever overlays lead there: of the ways to it remains what all of
+    /// them share. A source that is missing is missing once, however many places ask for it; so is a tool.
+    fn add(&mut self, error: Diagnostic, application: String) {
+        let mut key = Diagnostic { trace: Vec::new(), ..error.clone() };
+        if error.cause == Cause::Source || error.code == "render/unsupported" {
+            key.span = Span::NONE;
+        } else if error.span.is_none() {
+            // Without a place the way there tells what it is about.
+            key.trace.clone_from(&error.trace);
+        }
+        let at = *self.known.entry(key).or_insert(self.found.len());
+        match self.found.get_mut(at) {
+            None => self.found.push(Failure { places: vec![error.span], holds: vec![application], error }),
+            Some(known) => {
+                let shared = known.error.trace.iter().zip(&error.trace).take_while(|(a, b)| a == b).count();
+                known.error.trace.truncate(shared);
+                if !known.places.contains(&error.span) {
+                    known.places.push(error.span);
+                }
+                if known.holds.last() != Some(&application) {
+                    known.holds.push(application);
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Diagnostics {
+        let all = self.found.into_iter().map(|failure| {
+            let Failure { mut error, places, holds } = failure;
+            match places.len() {
+                0 | 1 => {}
+                2 => error = error.trace(Span::NONE, "one more place needs it"),
+                more => error = error.trace(Span::NONE, format!("{} more places need it", more - 1)),
+            }
+            error.trace(Span::NONE, held(&holds))
+        });
+        Diagnostics(all.collect())
+    }
+}
+
 /// `this holds a, b, c and 97 more applications`.
 fn held(names: &[String]) -> String {
-    let mut names = names.to_vec();
-    names.dedup();
     let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
     match names.len() {
         0..=3 => format!("this holds {}", shown.join(", ")),
