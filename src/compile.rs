@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::diag::{Cause, Diagnostic, Diagnostics, Warned};
+use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::digest::Digest;
 use crate::expand::{self, Unit};
 use crate::path::{FilePath, TreePath};
@@ -123,18 +123,13 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
                 built.push((definition, rendered.resources.into_iter().map(|resource| resource.body).collect()));
             }
             Err(Stop::Wants(missing)) => {
-                for source in &missing {
-                    diagnostics.push(
-                        Diagnostic::error(
-                            "read/source",
-                            definition.span,
-                            format!("{source} is not here, so the definitions cannot be built"),
-                        )
-                        .cause(Cause::Source)
-                        .hint("map it with `--repo URL=PATH` or `repositories:` in fleet.yaml"),
-                    );
-                }
-                wants.extend(missing);
+                let place = definition.span;
+                diagnostics.extend(
+                    missing
+                        .iter()
+                        .map(|want| want.error("read/source").trace(place, "while building these definitions")),
+                );
+                wants.extend(missing.into_iter().map(|want| want.request));
             }
             Err(Stop::Failed(errors)) => {
                 let place = definition.span;
@@ -254,7 +249,7 @@ fn run_new_jobs(
     let results = runner.run(&jobs, &|job| render::render(job, world, tools).map(Arc::new));
     for (job, result) in jobs.into_iter().zip(results) {
         if let Err(Stop::Wants(missing)) = &result {
-            wants.extend(missing.iter().cloned());
+            wants.extend(missing.iter().map(|want| want.request.clone()));
         }
         renders.results.insert(job, result);
     }
@@ -275,15 +270,9 @@ pub fn failures(unit: &ResolvedUnit, renders: &Renders) -> Diagnostics {
     };
     for source in sources {
         match source.job.as_ref().and_then(|job| renders.get(job)) {
-            Some(Err(Stop::Failed(errors))) => found.extend(errors.iter().cloned().map(|error| error.at(source.span))),
+            Some(Err(Stop::Failed(errors))) => found.extend(errors.iter().cloned().map(|error| error.at(source.place))),
             Some(Err(Stop::Wants(missing))) => {
-                for want in missing {
-                    found.push(
-                        Diagnostic::error("render/source", source.span, format!("{want} is not here"))
-                            .cause(Cause::Source)
-                            .hint("map it with `--repo URL=PATH` or `repositories:` in fleet.yaml"),
-                    );
-                }
+                found.extend(missing.iter().map(|want| want.error("render/source").at(source.place)));
             }
             _ => {}
         }

@@ -47,14 +47,7 @@ pub(crate) fn run(args: &Kustomize) -> ExitCode {
         Err(Stop::Wants(wants)) => {
             let mut errors = Diagnostics::new();
             for want in wants {
-                errors.push(
-                    Diagnostic::error(
-                        "kustomize/remote",
-                        Span::NONE,
-                        format!("{want} is not here, and fetching is not yet supported"),
-                    )
-                    .hint("vendor it: put a copy beside the kustomization and name that"),
-                );
+                errors.push(want.error("kustomize/remote"));
             }
             print_findings(&errors, world.sources(), args.color);
             ExitCode::from(1)

@@ -174,7 +174,12 @@ impl HostWorld {
             SourceKind::Oci => {
                 return absent("artifacts cannot be fetched yet".to_owned());
             }
-            SourceKind::File => return absent("files cannot be fetched yet".to_owned()),
+            SourceKind::File => {
+                return Lookup::Absent {
+                    reason: "files cannot be fetched yet".to_owned(),
+                    hint: Some("download it into the repository and name that file instead of the URL".to_owned()),
+                };
+            }
         }
         let mapped = self.mapped.iter().find(|(url, _)| is_mapped(url, &source.url)).map(|(_, repository)| repository);
         let answers = |repository: &&Arc<Repository>| {

@@ -8,10 +8,10 @@ pub mod directory;
 mod dispatch;
 pub mod kustomize;
 
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Cause, Diagnostic, Diagnostics};
 use crate::k8s::object::ObjectId;
 use crate::k8s::scope::{self, Scope};
-use crate::source::SourceRequest;
+use crate::source::{SourceRequest, without_credentials};
 use crate::span::Span;
 use crate::yaml::Node;
 
@@ -51,11 +51,35 @@ pub struct Rendered {
     pub warnings: Diagnostics,
 }
 
+/// A source that a render needs and does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// What is asked for.
+    pub request: SourceRequest,
+    /// Where it is asked for.
+    pub span: Span,
+    /// Why it cannot be had.
+    pub reason: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Want {
+    /// The error of who cannot go on without it.
+    pub fn error(&self, code: &'static str) -> Diagnostic {
+        let request = &self.request;
+        let shown = SourceRequest { url: without_credentials(&request.url), ..request.clone() };
+        let message = format!("the source {shown} cannot be had: {}", self.reason);
+        let error = Diagnostic::error(code, self.span, message).cause(Cause::Source);
+        self.hint.iter().cloned().fold(error, Diagnostic::hint)
+    }
+}
+
 /// Why there is no result.
 #[derive(Clone, Debug)]
 pub enum Stop {
     /// Sources that are not here. When they are, the same render may go on and want more.
-    Wants(Vec<SourceRequest>),
+    Wants(Vec<Want>),
     /// Errors in the files.
     Failed(Diagnostics),
 }

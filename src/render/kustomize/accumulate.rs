@@ -25,8 +25,7 @@ use super::vars;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::object::Gvk;
 use crate::path::FilePath;
-use crate::render::Stop;
-use crate::source::SourceRequest;
+use crate::render::{Stop, Want};
 use crate::span::{FileId, Span};
 use crate::world::Lookup;
 use crate::yaml::Node;
@@ -45,7 +44,7 @@ pub(super) struct Build<'a> {
     /// Whether helmCharts were allowed.
     pub enable_helm: bool,
     /// Sources that are not here.
-    pub wants: RefCell<Vec<SourceRequest>>,
+    pub wants: RefCell<Vec<Want>>,
     pub warnings: RefCell<Diagnostics>,
     /// A user's schema: the first one that is set holds for the rest of the build.
     pub schema: RefCell<Option<Arc<OpenApi>>>,
@@ -184,8 +183,8 @@ impl<'a> Build<'a> {
         origin: Option<&BuildOrigin>,
     ) -> Done<()> {
         match self.loader.world.tree(&remote.request) {
-            Lookup::Absent { .. } => {
-                self.wants.borrow_mut().push(remote.request.clone());
+            Lookup::Absent { reason, hint } => {
+                self.want(remote, path, reason, hint);
                 Ok(())
             }
             Lookup::Here(tree) => {
@@ -209,6 +208,15 @@ impl<'a> Build<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// Notes that a remote source is not here, with the entry that names it.
+    fn want(&self, remote: &Remote, path: &Text, reason: String, hint: Option<String>) {
+        let want = Want { request: remote.request.clone(), span: path.span, reason, hint };
+        let mut wants = self.wants.borrow_mut();
+        if !wants.contains(&want) {
+            wants.push(want);
         }
     }
 
@@ -315,8 +323,8 @@ impl<'a> Build<'a> {
                                 Found::File(_) => return Err(error.into()),
                             }
                         }
-                        Lookup::Absent { .. } => {
-                            self.wants.borrow_mut().push(remote.request);
+                        Lookup::Absent { reason, hint } => {
+                            self.want(&remote, path, reason, hint);
                             return Ok(acc);
                         }
                     },

@@ -127,11 +127,9 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
         roots: RefCell::default(),
     };
     let result = run(&build, dir, options);
-    let mut wants = build.wants.take();
+    let wants = build.wants.take();
     if !wants.is_empty() {
         // What else is wrong may follow from what is missing.
-        wants.sort();
-        wants.dedup();
         return Err(Stop::Wants(wants));
     }
     let resources = result?;
