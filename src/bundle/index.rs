@@ -46,12 +46,19 @@ pub enum Known {
     Fact,
     /// A CRD that the fleet has on another cluster.
     Fleet,
+    /// It is a public kind that fleetc's own table has.
+    Table,
     /// It is not: namespaced is assumed.
     Assumed,
 }
 
-const KNOWN: [(Known, &str); 4] =
-    [(Known::Crd, "crd"), (Known::Fact, "fact"), (Known::Fleet, "fleet"), (Known::Assumed, "assumed")];
+const KNOWN: [(Known, &str); 5] = [
+    (Known::Crd, "crd"),
+    (Known::Fact, "fact"),
+    (Known::Fleet, "fleet"),
+    (Known::Table, "table"),
+    (Known::Assumed, "assumed"),
+];
 
 /// Whether the files of an application are those of this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Which kinds live in a namespace on a cluster: built-in knowledge, CRDs of the same bundle, facts about the cluster, CRDs anywhere in the
-//! fleet, in this order; else unknown, which counts as namespaced.
+//! fleet, the table of public kinds, in this order; else unknown, which counts as namespaced.
 //!
 //! A built-in kind's scope never changes, so nothing overrides it. A CRD of the same bundle comes before facts, since it is what the
 //! cluster will have. CRDs of other clusters count only where all of them agree.
@@ -63,7 +63,8 @@ impl Knowledge<'_> {
         };
         let known = (self.own.get(kind).map(|scope| (scope, Known::Crd)))
             .or_else(|| fact().map(|scope| (scope, Known::Fact)))
-            .or_else(|| self.fleet.get(kind).map(|scope| (scope, Known::Fleet)));
+            .or_else(|| self.fleet.get(kind).map(|scope| (scope, Known::Fleet)))
+            .or_else(|| scope::custom(&kind.0, &kind.1).map(|scope| (scope, Known::Table)));
         let (scope, known) = known.unwrap_or((Scope::Namespaced, Known::Assumed));
         (scope, Some(known))
     }

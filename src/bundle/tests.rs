@@ -206,6 +206,7 @@ fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
         commit,
         job: None,
         span: Span::NONE,
+        place: Span::NONE,
     };
     let unit = Unit { application: Arc::new(application), destination: 0, origin: Arc::new(origin) };
     ResolvedUnit { unit, cluster, sources: Ok(vec![resolved]) }

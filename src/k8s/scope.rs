@@ -1,10 +1,12 @@
-//! Which kinds live in a namespace. Two tables, because two tools ask:
+//! Which kinds live in a namespace. Three tables, because two tools ask, and custom kinds are known with less certainty:
 //!
 //! - [`kustomize`]: what kustomize v5.8.2 knows (Kubernetes v1.21 and ValidatingAdmissionPolicy, by exact apiVersion). Anything else is
 //!   unknown to it and treated as namespaced, which shows in its output and so must not be improved here.
 //! - [`current`]: Kubernetes v1.34 and Argo CD's own kinds, by group and kind (a scope never changes between versions of a group), for
 //!   what Argo CD asks a cluster: is a namespace to be filled in or cleared? Custom resources are not in it: their scope comes from
 //!   their CRD ([`of_crd`]) or from facts about the cluster.
+//! - [`custom`]: public custom kinds, by group and kind, for fleets whose CRDs lie in charts or come with the cluster. Whoever sees the
+//!   CRD itself knows better.
 
 use std::sync::LazyLock;
 
@@ -28,6 +30,8 @@ type Table = Vec<(&'static str, &'static str, Scope)>;
 static KUSTOMIZE: LazyLock<Table> =
     LazyLock::new(|| table(include_str!("../../schema/kubernetes/scope-kustomize.txt")));
 static CURRENT: LazyLock<Table> = LazyLock::new(|| table(include_str!("../../schema/kubernetes/scope.txt")));
+
+static CUSTOM: LazyLock<Table> = LazyLock::new(|| table(include_str!("../../schema/kubernetes/scope-custom.txt")));
 
 fn table(text: &'static str) -> Table {
     let mut rows: Table = text.lines().filter(|line| !line.starts_with('#')).filter_map(row).collect();
@@ -55,6 +59,11 @@ pub fn kustomize(api_version: &str, kind: &str) -> Option<Scope> {
 /// The scope of a built-in kind or one of Argo CD's own, in any version; `None` for other custom resources.
 pub fn current(group: &str, kind: &str) -> Option<Scope> {
     find(&CURRENT, group, kind)
+}
+
+/// The scope that the public definition of a custom kind gives it; `None` for what the table does not have.
+pub fn custom(group: &str, kind: &str) -> Option<Scope> {
+    find(&CUSTOM, group, kind)
 }
 
 /// Group, kind and scope that a CustomResourceDefinition declares; `None` for other objects and incomplete ones.

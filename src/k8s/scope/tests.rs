@@ -1,4 +1,4 @@
-//! The two tables against kyaml's recorded answers, and against each other.
+//! The tables against kyaml's recorded answers, and against each other.
 
 use super::*;
 
@@ -33,5 +33,25 @@ fn current_scopes_agree_with_the_old_ones_and_know_more() {
         ("apps", "ConfigMap", None),
     ] {
         assert_eq!(current(group, kind), scope, "{group} {kind}");
+    }
+}
+
+#[test]
+fn custom_kinds_are_none_of_the_built_in_ones() {
+    for (group, kind, _) in CUSTOM.iter() {
+        assert_eq!(current(group, kind), None, "{group} {kind}");
+    }
+    for pair in CUSTOM.windows(2) {
+        assert_ne!((pair[0].0, pair[0].1), (pair[1].0, pair[1].1));
+    }
+    for (group, kind, scope) in [
+        ("cert-manager.io", "ClusterIssuer", Some(Scope::Cluster)),
+        ("cert-manager.io", "Certificate", Some(Scope::Namespaced)),
+        ("kyverno.io", "ClusterPolicy", Some(Scope::Cluster)),
+        ("security.openshift.io", "SecurityContextConstraints", Some(Scope::Cluster)),
+        ("cert-manager.io", "Deployment", None),
+        ("example.com", "Widget", None),
+    ] {
+        assert_eq!(custom(group, kind), scope, "{group} {kind}");
     }
 }

@@ -40,7 +40,7 @@ fn render_bytes(files: &[(&str, &[u8])], options: &str, jsonnet: bool) -> Vec<St
         Err(Stop::Failed(errors)) => {
             errors.iter().map(|found| format!("Error {}{}", place(found.span), found.message)).collect()
         }
-        Err(Stop::Wants(wants)) => wants.iter().map(|want| format!("Want {want}")).collect(),
+        Err(Stop::Wants(wants)) => wants.iter().map(|want| format!("Want {}", want.request)).collect(),
     }
 }
 
