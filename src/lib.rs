@@ -25,6 +25,7 @@ pub mod argo;
 pub mod bundle;
 pub mod compile;
 pub mod expand;
+pub mod explain;
 pub mod lock;
 pub mod read;
 pub mod render;

@@ -138,7 +138,7 @@ impl Step {
 }
 
 fn rendered(text: &str) -> Arc<Rendered> {
-    let origin = Origin { span: Span::NONE, edits: Vec::new() };
+    let origin = Origin { span: Span::NONE, edits: Vec::new(), steps: Vec::new() };
     let resources = parse(text).into_iter().map(|body| Resource { body, origin: origin.clone() });
     Arc::new(Rendered { resources: resources.collect(), ..Rendered::default() })
 }

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Check(Build),
     /// Print the Applications that the fleet stands for, one YAML document each, sorted by name
     Expand(Expand),
-    /// Say where an application came from: generator, element, template, sources, with file and line
+    /// Say where an application, an object or a field came from, with file and line: generators, sources, patches, edits
     Explain(Explain),
     /// Print what `kustomize build DIR` prints
     Kustomize(Kustomize),
@@ -115,7 +115,10 @@ pub(crate) struct Expand {
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// Name of an Application, as `name`, `namespace/name` or `instance/namespace/name`
+    /// An application (`name`, `namespace/name` or `instance/namespace/name`), an object of it (`APP:Kind/name`, `APP:Kind/namespace/name`,
+    /// the group as in `Deployment.apps`), or a field of that (`APP:Deployment/web.spec.template.spec.containers[name=web].image`,
+    /// `.spec.ports[0]`, `.metadata.annotations["example.com/owner"]`)
+    #[arg(value_name = "NAME")]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,

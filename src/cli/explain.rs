@@ -1,4 +1,5 @@
 //! `fleetc explain`: where an application came from. Generator, element and template, cluster, sources, and the origin of every object.
+//! Single objects and fields are in [`explain_object`].
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use fleetc::span::{SourceMap, Span};
 use serde_json::{Value, json};
 
 use super::args::Explain;
+use super::explain_object;
 use super::report;
 use super::session::{Session, print_out};
 
@@ -24,17 +26,18 @@ pub(crate) fn run(args: &Explain) -> ExitCode {
     let compiled = session.compile();
     let mut diagnostics = compiled.diagnostics;
     let compiled = compiled.value;
+    let (name, object) = match args.name.split_once(':') {
+        Some((name, object)) => (name, Some(object)),
+        None => (args.name.as_str(), None),
+    };
     let found: Vec<&ResolvedUnit> =
-        compiled.units.iter().filter(|unit| is_meant(&args.name, &unit.unit.application.key)).collect();
+        compiled.units.iter().filter(|unit| is_meant(name, &unit.unit.application.key)).collect();
     if found.is_empty() {
         let names = compiled.units.iter().map(|unit| unit.unit.application.key.name.as_str());
-        let mut unknown = Diagnostic::error(
-            "explain/unknown",
-            Span::NONE,
-            format!("there is no application `{}` in this fleet", args.name),
-        )
-        .cause(fleetc::diag::Cause::Answer);
-        if let Some(hint) = did_you_mean(&args.name, names) {
+        let mut unknown =
+            Diagnostic::error("explain/unknown", Span::NONE, format!("there is no application `{name}` in this fleet"))
+                .cause(fleetc::diag::Cause::Answer);
+        if let Some(hint) = did_you_mean(name, names) {
             unknown = unknown.hint(hint);
         }
         diagnostics.push(unknown.hint("`fleetc expand` lists all applications"));
@@ -46,6 +49,9 @@ pub(crate) fn run(args: &Explain) -> ExitCode {
     }
     for unit in &found {
         diagnostics.extend(failures(unit, &compiled.renders));
+    }
+    if let Some(object) = object {
+        return explain_object::run(&session, &compiled, &found, object, diagnostics);
     }
     let told: Vec<Value> = found.iter().map(|unit| tell(unit, &compiled, session.world.sources())).collect();
     session.print_findings(&mut diagnostics);
@@ -72,7 +78,7 @@ fn is_meant(asked: &str, key: &fleetc::application::AppKey) -> bool {
     }
 }
 
-fn place(span: Span, sources: &SourceMap) -> Value {
+pub(super) fn place(span: Span, sources: &SourceMap) -> Value {
     sources.locate(span).map_or(Value::Null, |at| Value::String(at.to_string()))
 }
 

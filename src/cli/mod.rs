@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod expand;
 mod explain;
+mod explain_object;
 mod kustomize;
 mod report;
 mod session;

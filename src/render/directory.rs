@@ -245,7 +245,8 @@ impl Reader {
 
     /// Adds an object, or the items of a list.
     fn add(&mut self, object: Node) {
-        let origin = |node: &Node, list: Span| Origin { span: node.span().or(list), edits: Vec::new() };
+        let origin =
+            |node: &Node, list: Span| Origin { span: node.span().or(list), edits: Vec::new(), steps: Vec::new() };
         let resource = Resource { origin: origin(&object, Span::NONE), body: object };
         for resource in expand_list(resource) {
             match resource.and_then(|resource| check(&resource).map(|()| resource)) {

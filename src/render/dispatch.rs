@@ -22,6 +22,22 @@ pub fn render(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, S
     }
 }
 
+/// Renders a job once more, so that every object says what happened to it. Shares nothing with other renders, whose objects do not know.
+///
+/// # Errors
+/// Those of [`render`].
+pub fn render_traced(job: &Job, world: &dyn World) -> Result<Rendered, Stop> {
+    let tools = Tools::default();
+    match &job.renderer {
+        Renderer::Kustomize { edits, build_options } => {
+            let options = kustomize::Options::for_application(edits.clone(), build_options);
+            let options = kustomize::Options { trace: true, ..options };
+            kustomize::build(world, &job.directory, &options, &tools.kustomize)
+        }
+        _ => render(job, world, &tools),
+    }
+}
+
 /// Without a place: the job is many applications', and its options say nothing about where each names the folder.
 fn unsupported(what: &str, job: &Job) -> Stop {
     let message = format!("`{}` is {what}, which is not yet supported", job.directory.path);

@@ -7,6 +7,7 @@
 pub mod directory;
 mod dispatch;
 pub mod kustomize;
+mod trace;
 
 use crate::diag::{Cause, Diagnostic, Diagnostics};
 use crate::k8s::object::ObjectId;
@@ -15,7 +16,8 @@ use crate::source::{SourceRequest, without_credentials};
 use crate::span::Span;
 use crate::yaml::Node;
 
-pub use dispatch::render;
+pub use dispatch::{render, render_traced};
+pub use trace::Step;
 
 /// What renders of one compile share. Plain directories share nothing: equal ones are one job.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub struct Origin {
     pub span: Span,
     /// What wrote into it after that: the entries of patches, generators that merged, replacements; in order.
     pub edits: Vec<Span>,
+    /// All that happened to it, in order, of a traced render; empty otherwise.
+    pub steps: Vec<Step>,
 }
 
 /// One rendered object.

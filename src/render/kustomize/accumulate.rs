@@ -20,6 +20,7 @@ use super::object::Object;
 use super::objects::Objects;
 use super::openapi::OpenApi;
 use super::remote::{self, Remote};
+use super::trace::Mark;
 use super::transform::{self, Affix, Fault, Namespace, Subjects};
 use super::vars;
 use crate::diag::{Diagnostic, Diagnostics};
@@ -43,6 +44,8 @@ pub(super) struct Build<'a> {
     pub loader: Loader<'a>,
     /// Whether helmCharts were allowed.
     pub enable_helm: bool,
+    /// Whether objects keep the steps that changed them.
+    pub trace: bool,
     /// Sources that are not here.
     pub wants: RefCell<Vec<Want>>,
     pub warnings: RefCell<Diagnostics>,
@@ -420,14 +423,16 @@ impl<'a> Build<'a> {
     ) -> Done<()> {
         let k = &*file.kustomization;
         let builtin = |kind: &str| origin.map(|origin| origin.configured(["builtin", kind, "", ""], &file.name));
-        let mut made: Vec<(Object, Option<BuildOrigin>)> = Vec::new();
-        let all: [(&[Generator], bool, &str); 2] =
-            [(&k.config_maps, false, "ConfigMapGenerator"), (&k.secrets, true, "SecretGenerator")];
-        for (generators, secret, kind) in all {
+        let mut made: Vec<(&'static str, Object, Option<BuildOrigin>)> = Vec::new();
+        let all: [(&[Generator], bool, &str, &'static str); 2] = [
+            (&k.config_maps, false, "ConfigMapGenerator", "configMapGenerator"),
+            (&k.secrets, true, "SecretGenerator", "secretGenerator"),
+        ];
+        for (generators, secret, kind, field) in all {
             for generator in generators {
                 let options = k.generator_options.as_ref();
                 let object = super::generator::generate(&self.loader, frame, generator, secret, options)?;
-                made.push((object, builtin(kind)));
+                made.push((field, object, builtin(kind)));
             }
         }
         if let Some(chart) = k.helm_charts.first() {
@@ -435,15 +440,16 @@ impl<'a> Build<'a> {
         }
         for plugin in self.plugins(frame, &k.generators, file, origin)? {
             let by = plugin_origin(&plugin, origin);
-            made.extend(self.generate(frame, &plugin)?.into_iter().map(|object| (object, by.clone())));
+            made.extend(self.generate(frame, &plugin)?.into_iter().map(|object| ("generators", object, by.clone())));
         }
-        for (mut object, by) in made {
+        for (field, mut object, by) in made {
             if let Some(by) = &by {
                 build_metadata::add_origin(std::slice::from_mut(&mut object), by);
             }
-            acc.objects
-                .absorb(object)
-                .map_err(|(text, span)| Stop::from(Diagnostic::error("kustomize/generator", span, text)))?;
+            self.step(&mut acc.objects, Mark::entry(k, field, "", object.span), |objects| {
+                let absorbed = objects.absorb(object);
+                absorbed.map_err(|(text, span)| Stop::from(Diagnostic::error("kustomize/generator", span, text)))
+            })?;
         }
         Ok(())
     }
@@ -486,6 +492,7 @@ impl<'a> Build<'a> {
         let k = &*file.kustomization;
         let config = Arc::clone(&acc.config);
         let objects = &mut acc.objects;
+        let mark = |what, detail, span| Mark::entry(k, what, detail, span);
         let note = |objects: &mut Objects, kind: &str| {
             if let Some(origin) = origin {
                 let by = origin.configured(["builtin", kind, "", ""], &file.name);
@@ -495,12 +502,16 @@ impl<'a> Build<'a> {
         };
         if !k.patches_strategic_merge.is_empty() {
             for entry in &k.patches_strategic_merge {
-                self.patch_strategic_merge(objects, frame, entry)?;
+                let detail = if entry.value.contains('\n') { "" } else { entry.value.as_str() };
+                self.step(objects, mark("patch", detail, entry.span), |objects| {
+                    Ok(self.patch_strategic_merge(objects, frame, entry)?)
+                })?;
             }
             note(objects, "PatchStrategicMergeTransformer");
         }
         for patch in &k.patches {
-            self.patch(objects, frame, patch)?;
+            let mark = mark("patch", &patch.path.value, patch.span);
+            self.step(objects, mark, |objects| Ok(self.patch(objects, frame, patch)?))?;
             note(objects, "PatchTransformer");
         }
         if !k.namespace.value.is_empty() {
@@ -510,16 +521,20 @@ impl<'a> Build<'a> {
                 unset_only: false,
                 subjects: Subjects::DefaultOnly,
             };
-            namespace.transform(objects).map_err(|found| fault("kustomize/namespace", k.namespace.span, found))?;
+            self.step(objects, mark("namespace", &k.namespace.value, k.namespace.span), |objects| {
+                namespace.transform(objects).map_err(|found| fault("kustomize/namespace", k.namespace.span, found))
+            })?;
             note(objects, "NamespaceTransformer");
         }
-        for (side, text, fields, kind) in [
-            (Affix::Prefix, &k.name_prefix, &config.name_prefix, "PrefixTransformer"),
-            (Affix::Suffix, &k.name_suffix, &config.name_suffix, "SuffixTransformer"),
+        for (side, text, fields, kind, field) in [
+            (Affix::Prefix, &k.name_prefix, &config.name_prefix, "PrefixTransformer", "namePrefix"),
+            (Affix::Suffix, &k.name_suffix, &config.name_suffix, "SuffixTransformer", "nameSuffix"),
         ] {
             if !text.value.is_empty() {
-                transform::affix(objects, side, &text.value, fields)
-                    .map_err(|found| fault("kustomize/name", text.span, found))?;
+                self.step(objects, mark(field, &text.value, text.span), |objects| {
+                    let done = transform::affix(objects, side, &text.value, fields);
+                    done.map_err(|found| fault("kustomize/name", text.span, found))
+                })?;
                 note(objects, kind);
             }
         }
@@ -527,38 +542,53 @@ impl<'a> Build<'a> {
             for label in &k.labels {
                 let fields = label_fields(label, &config)
                     .map_err(|why| Stop::from(Diagnostic::error("kustomize/labels", label.span, why)))?;
-                set_entries(objects, &label.pairs, &fields, label.span)?;
+                self.step(objects, mark("labels", "", label.span), |objects| {
+                    set_entries(objects, &label.pairs, &fields, label.span)
+                })?;
                 note(objects, "LabelTransformer");
             }
-            set_entries(objects, &k.common_labels, &config.common_labels, Span::NONE)?;
+            self.step(objects, mark("commonLabels", "", k.common_labels_span), |objects| {
+                set_entries(objects, &k.common_labels, &config.common_labels, Span::NONE)
+            })?;
             note(objects, "LabelTransformer");
         }
         if !k.common_annotations.is_empty() {
-            set_entries(objects, &k.common_annotations, &config.common_annotations, Span::NONE)?;
+            self.step(objects, mark("commonAnnotations", "", k.common_annotations_span), |objects| {
+                set_entries(objects, &k.common_annotations, &config.common_annotations, Span::NONE)
+            })?;
             note(objects, "AnnotationsTransformer");
         }
         for patch in &k.patches_json6902 {
-            self.patch_json6902(objects, frame, patch)?;
+            let mark = mark("patch", &patch.path.value, patch.span);
+            self.step(objects, mark, |objects| Ok(self.patch_json6902(objects, frame, patch)?))?;
             note(objects, "PatchJson6902Transformer");
         }
         for replica in &k.replicas {
-            transform::replicas(objects, replica, &config.replicas)
-                .map_err(|found| fault("kustomize/replicas", replica.span, found))?;
+            self.step(objects, mark("replicas", &replica.name, replica.span), |objects| {
+                let done = transform::replicas(objects, replica, &config.replicas);
+                done.map_err(|found| fault("kustomize/replicas", replica.span, found))
+            })?;
             note(objects, "ReplicaCountTransformer");
         }
         for image in &k.images {
-            transform::image(objects, image, &config.images)
-                .map_err(|found| fault("kustomize/images", image.span, found))?;
+            self.step(objects, mark("images", &image.name, image.span), |objects| {
+                let done = transform::image(objects, image, &config.images);
+                done.map_err(|found| fault("kustomize/images", image.span, found))
+            })?;
             note(objects, "ImageTagTransformer");
         }
         if !k.replacements.is_empty() {
             for entry in &k.replacements {
-                self.replacement(objects, frame, entry)?;
+                let span = if entry.path.value.is_empty() { entry.replacement.span } else { entry.path.span };
+                self.step(objects, mark("replacement", &entry.path.value, span), |objects| {
+                    self.replacement(objects, frame, entry)
+                })?;
             }
             note(objects, "ReplacementTransformer");
         }
         for plugin in self.plugins(frame, &k.transformers, file, origin)? {
-            self.transform(&mut acc.objects, frame, &plugin)?;
+            let mark = Mark::other("transformer", &plugin.id().gvk.kind, plugin.span);
+            self.step(&mut acc.objects, mark, |objects| self.transform(objects, frame, &plugin))?;
             if let Some(by) = plugin_origin(&plugin, origin) {
                 build_metadata::add_transformation(acc.objects.bodies_mut(), &by);
             }

@@ -52,6 +52,7 @@ pub(super) fn apply(kustomization: &Kustomization, edits: &Node) -> Result<Kusto
         if without_selector {
             add_label_entry(&mut k, labels, include_templates, force, node, &mut r.problems);
         } else {
+            k.common_labels_span = node.span();
             add_entries(&mut k.common_labels, labels, force, node, "label", &mut r.problems);
         }
     }
@@ -59,6 +60,7 @@ pub(super) fn apply(kustomization: &Kustomization, edits: &Node) -> Result<Kusto
     let annotations_node = f.take("commonAnnotations");
     let annotations = r.map(annotations_node, "commonAnnotations");
     if let Some(node) = annotations_node {
+        k.common_annotations_span = node.span();
         add_entries(&mut k.common_annotations, annotations, force, node, "annotation", &mut r.problems);
     }
     let namespace = r.spanned(f.take("namespace"), "namespace");

@@ -39,8 +39,12 @@ pub(super) struct Kustomization {
     pub name_suffix: Text,
     pub namespace: Text,
     pub common_labels: BTreeMap<SmolStr, SmolStr>,
+    /// Where `commonLabels` is written.
+    pub common_labels_span: Span,
     pub labels: Vec<Label>,
     pub common_annotations: BTreeMap<SmolStr, SmolStr>,
+    /// Where `commonAnnotations` is written.
+    pub common_annotations_span: Span,
     pub patches_strategic_merge: Vec<Text>,
     pub patches_json6902: Vec<Patch>,
     pub patches: Vec<Patch>,
@@ -247,6 +251,9 @@ impl Kustomization {
         let mut helm_charts = r.list(f.take("helmCharts"), "helmCharts").to_vec();
         f.take("helmGlobals");
         helm_charts.extend_from_slice(r.list(f.take("helmChartInflationGenerator"), "helmChartInflationGenerator"));
+        let common_labels = f.take("commonLabels");
+        let common_annotations = f.take("commonAnnotations");
+        let place = |node: Option<&Node>| node.map_or(Span::NONE, Node::span);
         let file = Kustomization {
             component,
             span: root.span(),
@@ -260,9 +267,11 @@ impl Kustomization {
             name_prefix: r.spanned(f.take("namePrefix"), "namePrefix"),
             name_suffix: r.spanned(f.take("nameSuffix"), "nameSuffix"),
             namespace: r.spanned(f.take("namespace"), "namespace"),
-            common_labels: r.map(f.take("commonLabels"), "commonLabels"),
+            common_labels: r.map(common_labels, "commonLabels"),
+            common_labels_span: place(common_labels),
             labels: r.list(f.take("labels"), "labels").iter().map(|node| read_label(r, node)).collect(),
-            common_annotations: r.map(f.take("commonAnnotations"), "commonAnnotations"),
+            common_annotations: r.map(common_annotations, "commonAnnotations"),
+            common_annotations_span: place(common_annotations),
             patches_strategic_merge: r.texts(f.take("patchesStrategicMerge"), "patchesStrategicMerge"),
             patches_json6902: r
                 .list(f.take("patchesJson6902"), "patchesJson6902")

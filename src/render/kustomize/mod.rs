@@ -31,6 +31,7 @@ mod remote;
 mod replacement;
 mod resources;
 mod selector;
+mod trace;
 mod transform;
 mod vars;
 
@@ -49,6 +50,7 @@ use build_metadata::BuildOrigin;
 use file::SortOptions;
 use load::{Frame, Loader};
 use objects::Objects;
+use trace::Mark;
 
 pub use load::Tools;
 
@@ -85,6 +87,8 @@ pub struct Options {
     pub enable_helm: bool,
     /// `--enable-managedby-label`.
     pub managed_by_label: bool,
+    /// Every object keeps the steps that changed it. Needs [`Tools`] of its own: bases are kept there, with or without steps.
+    pub trace: bool,
 }
 
 impl Options {
@@ -120,6 +124,7 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
     let build = Build {
         loader,
         enable_helm: options.enable_helm,
+        trace: options.trace,
         wants: RefCell::default(),
         warnings: RefCell::default(),
         schema: RefCell::default(),
@@ -147,10 +152,13 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
     let origin = (!k.build_metadata.is_empty()).then(BuildOrigin::default);
     let Accumulation { mut objects, config, vars } =
         build.target(&frame, &file, Accumulation::default(), origin.as_ref())?;
-    add_hashes(&mut objects)?;
-    names::fix(objects.list_mut(), &config)
-        .map_err(|(span, why)| Diagnostic::error("kustomize/name-reference", span, why))?;
-    vars::resolve(&mut objects, &vars, &config)?;
+    let whole = |what| Mark::other(what, "", Span::NONE);
+    build.step(&mut objects, whole("name hash"), add_hashes)?;
+    build.step(&mut objects, whole("name references"), |objects| {
+        let fixed = names::fix(objects.list_mut(), &config);
+        Ok(fixed.map_err(|(span, why)| Diagnostic::error("kustomize/name-reference", span, why))?)
+    })?;
+    build.step(&mut objects, whole("vars"), |objects| Ok(vars::resolve(objects, &vars, &config)?))?;
     drop_local(&mut objects)?;
     match (&k.sort_options, options.reorder) {
         (Some(sort_options), _) => sort(&mut objects, sort_options)?,
@@ -159,7 +167,10 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
     }
     let asked = |name: &str| k.build_metadata.iter().any(|option| option.value == name);
     if options.managed_by_label || asked("managedByLabel") {
-        transform::managed_by(&mut objects).map_err(|(span, why)| Diagnostic::error("kustomize/labels", span, why))?;
+        build.step(&mut objects, whole("managed-by label"), |objects| {
+            let marked = transform::managed_by(objects);
+            Ok(marked.map_err(|(span, why)| Diagnostic::error("kustomize/labels", span, why))?)
+        })?;
     }
     let (keep_origin, keep_transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
     let mut resources = Vec::with_capacity(objects.list().len());
@@ -171,7 +182,10 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
         }
         object.body = emit::through_kyaml(&object.body);
         check_keys(&object.body, &mut errors);
-        resources.push(Resource { body: object.body, origin: Origin { span: object.span, edits: object.edits } });
+        resources.push(Resource {
+            body: object.body,
+            origin: Origin { span: object.span, edits: object.edits, steps: object.steps },
+        });
     }
     if errors.has_errors() { Err(errors.into()) } else { Ok(resources) }
 }

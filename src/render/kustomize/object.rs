@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 
 use crate::k8s::object::{Gvk, ObjectId};
 use crate::k8s::scope::{self, Scope};
+use crate::render::Step;
 use crate::span::Span;
 use crate::yaml::{Dialect, Duplicate, Map, Node, Style, Tag, View, plain_tag};
 
@@ -152,6 +153,8 @@ pub(super) struct Object {
     pub span: Span,
     /// What wrote into it.
     pub edits: Vec<Span>,
+    /// What happened to it, in a traced build.
+    pub steps: Vec<Step>,
     /// A key that it has twice: an error when it is printed.
     pub duplicate: Option<Duplicate>,
     /// Entries that are one in several places.
@@ -174,6 +177,7 @@ impl Object {
             vars: Vec::new(),
             span,
             edits: Vec::new(),
+            steps: Vec::new(),
             duplicate: None,
             shared: Vec::new(),
         }

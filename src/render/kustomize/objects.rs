@@ -202,6 +202,7 @@ fn copy_metadata(new: &mut Object, old: &Object) {
     new.suffixes.clone_from(&old.suffixes);
     new.vars.clone_from(&old.vars);
     new.shared.clear();
+    new.steps.clone_from(&old.steps);
     new.behavior = old.behavior;
     new.generated = old.generated;
     new.needs_hash &= old.needs_hash;
