@@ -81,7 +81,7 @@ impl Store for Disk {
 
     fn entry(&self, path: &TreePath) -> Option<RawEntry> {
         // Of a checkout the names that count are known from listing only.
-        if self.tracked.is_some() {
+        if self.tracked.is_some() || path.name() == ".git" {
             return None;
         }
         let kind = std::fs::symlink_metadata(self.path(path)).ok()?.file_type();

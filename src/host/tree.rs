@@ -47,7 +47,7 @@ pub(super) trait Store: Send + Sync {
     fn names(&self, directory: &TreePath, object: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String>;
     /// The text of a symbolic link.
     fn link(&self, path: &TreePath, entry: &RawEntry) -> Result<String, String>;
-    /// A single name of a directory that may be entered but not listed, where the store can tell.
+    /// A single name, where the store can tell without listing its directory; `None` also where there is no such name.
     fn entry(&self, _path: &TreePath) -> Option<RawEntry> {
         None
     }
@@ -58,19 +58,35 @@ pub(super) trait Store: Send + Sync {
 /// Links followed in one path before it counts as a loop (Linux `MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
-/// A directory as listed.
+/// A directory, listed when somebody asks for more than single names: on the way to a deep folder there may be huge ones.
 struct Directory {
     path: TreePath,
+    object: Option<gix::ObjectId>,
     /// Names sorted by bytes, or why they cannot be listed.
-    raw: Result<Vec<RawEntry>, String>,
+    raw: OnceLock<Result<Vec<RawEntry>, String>>,
     entries: OnceLock<Arc<[Entry]>>,
 }
 
 impl Directory {
-    fn find(&self, name: &str) -> Option<&RawEntry> {
-        let raw = self.raw.as_ref().ok()?;
-        let at = raw.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
-        raw.get(at)
+    fn raw(&self, store: &dyn Store) -> &Result<Vec<RawEntry>, String> {
+        self.raw.get_or_init(|| {
+            let mut raw = store.names(&self.path, self.object)?;
+            raw.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(raw)
+        })
+    }
+
+    /// A name of the directory, if it is there.
+    fn find(&self, name: &str, store: &dyn Store) -> Result<Option<RawEntry>, String> {
+        if self.raw.get().is_none()
+            && let Ok(path) = self.path.join(name)
+            && let Some(entry) = store.entry(&path)
+        {
+            return Ok(Some(entry));
+        }
+        let raw = self.raw(store).as_ref().map_err(Clone::clone)?;
+        let at = raw.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok();
+        Ok(at.and_then(|at| raw.get(at)).cloned())
     }
 }
 
@@ -126,7 +142,7 @@ impl Files {
     /// The names in a directory, sorted by bytes, links classified.
     pub(super) fn list(&self, path: &TreePath) -> Checked<Arc<[Entry]>> {
         let directory = self.directory(path).map_err(|fault| self.explain(path, &fault))?;
-        let raw = match &directory.raw {
+        let raw = match directory.raw(&*self.store) {
             Ok(raw) => raw,
             Err(reason) => return Err(self.explain(path, &Fault::Failed(reason.clone()))),
         };
@@ -166,11 +182,11 @@ impl Files {
         let Some(parent) = path.parent() else { return Err(Fault::NotFile("a directory")) };
         // Most files lie in a directory that is known already and are no links.
         let directory = self.directory(&parent)?;
-        if let Some(entry) = directory.find(path.name())
+        if let Ok(Some(entry)) = directory.find(path.name(), &*self.store)
             && entry.kind == RawKind::File
             && let Ok(real) = directory.path.join(path.name())
         {
-            return Ok((real, entry.clone()));
+            return Ok((real, entry));
         }
         match self.walk(path)? {
             Real::File(real, entry) => Ok((real, entry)),
@@ -194,16 +210,12 @@ impl Files {
         Ok(directory)
     }
 
-    /// Lists a directory whose path has no links in it.
+    /// A directory whose path has no links in it.
     fn load(&self, path: &TreePath, object: Option<gix::ObjectId>) -> Arc<Directory> {
         if let Some(known) = self.directories.read().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Arc::clone(known);
         }
-        let mut raw = self.store.names(path, object);
-        if let Ok(raw) = &mut raw {
-            raw.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        let fresh = Arc::new(Directory { path: path.clone(), raw, entries: OnceLock::new() });
+        let fresh = Arc::new(Directory { path: path.clone(), object, raw: OnceLock::new(), entries: OnceLock::new() });
         let mut known = self.directories.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(path.clone()).or_insert(fresh))
     }
@@ -229,12 +241,8 @@ impl Files {
                 _ => {}
             }
             let here = at.path.join(&name).map_err(|error| Fault::Failed(error.to_string()))?;
-            let found = match &at.raw {
-                Ok(_) => at.find(&name).cloned(),
-                Err(reason) => Some(self.store.entry(&here).ok_or_else(|| Fault::Failed(reason.clone()))?),
-            };
-            let Some(entry) = found else {
-                let near = at.raw.iter().flatten().map(|entry| entry.name.as_str());
+            let Some(entry) = at.find(&name, &*self.store).map_err(Fault::Failed)? else {
+                let near = at.raw(&*self.store).iter().flatten().map(|entry| entry.name.as_str());
                 return Err(match link_at {
                     Some(link) => Fault::Broken(link),
                     None => Fault::Missing { hint: did_you_mean(&name, near) },
