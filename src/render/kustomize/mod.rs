@@ -254,13 +254,15 @@ fn sort_legacy<T: AsRef<str>>(objects: &mut Objects, order: &LegacyOrder<'_, T>)
     }
 }
 
-/// Keys that are no strings, and infinities, have no JSON, through which the original prints.
+/// Keys that are no strings, and infinities, have no JSON, through which the original prints; control characters have one that it cannot
+/// read back (go-yaml v2 readerc.go, "control characters are not allowed"; those below U+0020 are escaped there).
 fn check_keys(node: &Node, errors: &mut Diagnostics) {
     match node.view() {
         View::Scalar(Tag::Float, text) if node.number().is_some_and(|number| !number.as_f64().is_finite()) => {
             let text = format!("`{text}` cannot be printed: JSON, through which the original goes, has no such number");
             errors.push(Diagnostic::error("kustomize/number", node.span(), text).hint("put it in quotes"));
         }
+        View::Scalar(Tag::Str, text) => check_text(text, node, errors),
         View::Scalar(..) => {}
         View::Seq(items) => items.iter().for_each(|item| check_keys(item, errors)),
         View::Map(map) => check_map(map, errors),
@@ -274,6 +276,16 @@ fn check_map(map: &Map, errors: &mut Diagnostics) {
             let text = format!("the key `{name}` is {}, expected a string", key.what());
             errors.push(Diagnostic::error("kustomize/key", key.span(), text).hint("put it in quotes"));
         }
+        check_text(key.text().unwrap_or_default(), key, errors);
         check_keys(value, errors);
+    }
+}
+
+fn check_text(text: &str, node: &Node, errors: &mut Diagnostics) {
+    let unreadable = |c: &char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    if let Some(c) = text.chars().find(unreadable) {
+        let text =
+            format!("the character U+{:04X} cannot be printed: the original does not read it back", u32::from(c));
+        errors.push(Diagnostic::error("kustomize/character", node.span(), text).hint("remove it, or use `binaryData`"));
     }
 }
