@@ -72,6 +72,8 @@ pub(super) struct Declarations {
     pub(super) objects: Vec<(Kind, Node)>,
     /// What is wrong with the file; only of interest if the file is taken.
     pub(super) diagnostics: Diagnostics,
+    /// It is no YAML, at least from some place on.
+    pub(super) broken: bool,
 }
 
 /// Parses a candidate. A text that is no YAML is an error, because it speaks of Argo CD's objects: one of them may be lost in it.
@@ -94,10 +96,11 @@ pub(super) fn declarations(text: &Text, strict: bool) -> Declarations {
         }
         objects.extend(declared);
     }
+    let broken = parsed.error.is_some();
     if let Some(error) = parsed.error {
         diagnostics.push(error.hint("list the fleet's definitions in fleet.yaml if this file is none of them"));
     }
-    Declarations { path: text.path.clone(), objects, diagnostics }
+    Declarations { path: text.path.clone(), objects, diagnostics, broken }
 }
 
 /// Name for people: `Kind namespace/name`.

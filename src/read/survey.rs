@@ -99,6 +99,9 @@ impl Locality<'_> {
     }
 }
 
+/// Why a template is passed over.
+const TEMPLATE: &str = "it is a template, of which only its tool can make a manifest";
+
 /// One instance's part of a survey.
 struct Look<'a> {
     world: &'a dyn World,
@@ -122,9 +125,8 @@ impl Look<'_> {
             let found = walk::walk(self.world, folder, self.options.output.as_ref(), diagnostics);
             candidates.extend(found.candidates);
             kustomizations.extend(found.kustomizations);
-            let reason = "it begins with `{{`: a template, of which only its tool can make a manifest";
             let templates = found.templates.into_iter().filter(|path| !self.listed.names(path));
-            survey.skipped.extend(templates.map(|path| Skipped { path, reason: reason.to_owned() }));
+            survey.skipped.extend(templates.map(|path| Skipped { path, reason: TEMPLATE.to_owned() }));
         }
         for (path, span) in &self.listed.files {
             match self.world.read(path) {
@@ -137,13 +139,17 @@ impl Look<'_> {
         kustomizations.sort_by(|a, b| a.path.cmp(&b.path));
         kustomizations.dedup_by(|a, b| a.path == b.path);
 
-        let read: BTreeMap<TreePath, Declarations> = candidates
-            .iter()
-            .map(|text| (text.path.clone(), objects::declarations(text, self.options.strict)))
-            .filter(|(path, declared)| {
-                !declared.objects.is_empty() || !declared.diagnostics.is_empty() || self.listed.names(path)
-            })
-            .collect();
+        let mut read: BTreeMap<TreePath, Declarations> = BTreeMap::new();
+        for text in &candidates {
+            let (path, declared) = (&text.path, objects::declarations(text, self.options.strict));
+            if self.listed.names(path) {
+                read.insert(path.clone(), declared);
+            } else if declared.broken && walk::speaks_helm(&text.file.bytes) {
+                survey.skipped.push(Skipped { path: path.clone(), reason: TEMPLATE.to_owned() });
+            } else if !declared.objects.is_empty() || !declared.diagnostics.is_empty() {
+                read.insert(path.clone(), declared);
+            }
+        }
         let paths: Vec<TreePath> = read.keys().cloned().collect();
         let graph = kustomizations::connect(&kustomizations, &paths);
         let folders: BTreeSet<TreePath> = kustomizations.iter().filter_map(|text| text.path.parent()).collect();

@@ -67,6 +67,13 @@ fn is_template(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"{{")
 }
 
+/// Whether a text uses what only Helm has in its templates. Of a text that is YAML all the same this says nothing.
+pub(super) fn speaks_helm(bytes: &[u8]) -> bool {
+    static HELM: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\{\{[^}]*(?:\.Values\.|\.Release\.|\.Chart\.|\binclude )").ok());
+    HELM.as_ref().is_some_and(|regex| regex.is_match(bytes))
+}
+
 struct Walker<'a> {
     world: &'a dyn World,
     output: Option<&'a TreePath>,

@@ -52,11 +52,16 @@ fn links_to_files_are_followed_and_links_to_directories_are_not() {
             "`app/named.yaml` is no file; it is left out, as Argo CD does",
         ]
     );
-    // Out of the repository: an error, whatever the pattern says, and only where a manifest is meant.
-    symlink("/etc/hostname", root.join("app/text.txt")).unwrap();
-    assert!(render(root).is_ok());
+    // Out of the repository: an error, whatever the pattern says and the link is called.
     symlink("../../x.yaml", root.join("app/out.yaml")).unwrap();
-    assert_eq!(render(root).unwrap_err(), ["`app/out.yaml` is a symbolic link out of the repository"]);
+    symlink("/etc", root.join("app/text")).unwrap();
+    assert_eq!(
+        render(root).unwrap_err(),
+        [
+            "`app/out.yaml` is a symbolic link out of the repository",
+            "`app/text` is a symbolic link out of the repository",
+        ]
+    );
 }
 
 #[test]
