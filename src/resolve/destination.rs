@@ -9,6 +9,8 @@ use crate::application::{Application, Destination};
 use crate::cluster::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use crate::diag::{Checked, Diagnostic, did_you_mean};
 use crate::read::Fleet;
+use crate::span::Span;
+use crate::yaml::Node;
 
 /// The clusters of a fleet by instance and by what names them.
 pub(super) struct Registry<'a> {
@@ -49,6 +51,9 @@ impl<'a> Registry<'a> {
                     .into());
             }
         };
+        let written = application.spec("destination").and_then(|node| node.get(what)).map_or(Span::NONE, Node::span);
+        let span = written.or(span);
+        let error = |message: String| Diagnostic::error("resolve/destination", span, message);
         match found.map(Vec::as_slice) {
             Some([one]) => Ok(*one),
             Some(several) => {
@@ -62,7 +67,8 @@ impl<'a> Registry<'a> {
                 Err(places.fold(found, label).into())
             }
             None => {
-                let found = error(format!("no cluster has the {what} `{value}`, where `{app}` goes"));
+                // Without the application's name: the many that go there are one finding.
+                let found = error(format!("no cluster has the {what} `{value}`"));
                 Err(self.unknown(instance, what, value, found).into())
             }
         }

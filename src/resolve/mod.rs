@@ -32,6 +32,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
     let mut sources = source::Sources::new(world, fleet.engines.argocd);
     let mut resolved = Resolved::default();
     let mut projects = Projects::new(fleet);
+    let mut lost = Lost::default();
     let empty = Instance::default();
     for unit in units {
         let application = &unit.application;
@@ -43,7 +44,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         let cluster = match registry.find(application, destination) {
             Ok(cluster) => cluster,
             Err(found) => {
-                resolved.diagnostics.extend(found);
+                lost.add(found, &application.key);
                 continue;
             }
         };
@@ -79,8 +80,39 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         let sources = if errors.has_errors() { Err(errors) } else { Ok(found) };
         resolved.units.push(ResolvedUnit { unit, cluster, sources });
     }
+    resolved.diagnostics.extend(lost.finish());
     resolved.wants = sources.wants.into_iter().collect();
     Warned { value: resolved, diagnostics: sources.warnings }
+}
+
+/// What is wrong with destinations, each problem once with those who go there.
+#[derive(Default)]
+struct Lost(Vec<(Diagnostic, Vec<String>)>);
+
+impl Lost {
+    fn add(&mut self, found: Diagnostics, application: &AppKey) {
+        for error in found {
+            let same = |known: &&mut (Diagnostic, Vec<String>)| known.0.message == error.message;
+            match self.0.iter_mut().find(same) {
+                Some((_, names)) => names.push(format!("`{application}`")),
+                None => self.0.push((error, vec![format!("`{application}`")])),
+            }
+        }
+    }
+
+    fn finish(self) -> impl Iterator<Item = Diagnostic> {
+        self.0.into_iter().map(|(error, mut names)| {
+            names.dedup();
+            let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+            let who = match names.len() {
+                1 => format!("{shown} goes there"),
+                2 | 3 => format!("{shown} go there"),
+                4 => format!("{shown} and one more application go there"),
+                more => format!("{shown} and {} more applications go there", more - 3),
+            };
+            error.trace(Span::NONE, who)
+        })
+    }
 }
 
 /// Says that a destination names no namespace.

@@ -129,22 +129,19 @@ fn destinations_name_clusters() {
         ("{name: prod-eu}", "prod-eu: app directory"),
         ("{server: 'https://eu.example.com'}", "prod-eu: app directory"),
         ("{server: 'https://us.example.com///'}", "prod-us: app directory"),
-        (
-            "{name: prod-ue}",
-            "no cluster has the name `prod-ue`, where `web` goes (did you mean `prod-eu` or `prod-us`?)",
-        ),
+        ("{name: prod-ue}", "no cluster has the name `prod-ue` (did you mean `prod-eu` or `prod-us`?)"),
         (
             "{server: 'https://eu.exampel.com'}",
-            "no cluster has the server `https://eu.exampel.com`, where `web` goes (did you mean \
+            "no cluster has the server `https://eu.exampel.com` (did you mean \
              `https://eu.example.com` or `https://us.example.com` or `https://other.example.com`?)",
         ),
         (
             "{name: 'https://us.example.com/'}",
-            "no cluster has the name `https://us.example.com/`, where `web` goes (it is the server of a cluster: write `server:` instead of `name:`)",
+            "no cluster has the name `https://us.example.com/` (it is the server of a cluster: write `server:` instead of `name:`)",
         ),
         (
             "{name: in-cluster}",
-            "no cluster has the name `in-cluster`, where `web` goes (argocd-cm switches the cluster that Argo CD runs in off \
+            "no cluster has the name `in-cluster` (argocd-cm switches the cluster that Argo CD runs in off \
              (`cluster.inClusterEnabled`), or a Secret renames it)",
         ),
         ("{name: twin}", "several clusters have the name `twin`, so the destination of `web` is not clear"),
