@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Compiled, failures, feeds_back};
 use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
-use crate::diag::{Cause, Diagnostic, Diagnostics, Warned};
+use crate::diag::{Cause, Diagnostic, Diagnostics, Severity, Warned};
 use crate::lock::{BundlesLock, EngineVersions, FleetLock, Pin, inputs_digest};
 use crate::read::Engines;
 use crate::span::{FileId, SourceMap, Span};
@@ -47,16 +47,51 @@ pub fn parts<'c>(compiled: &'c Compiled, sources: &SourceMap) -> Warned<Vec<Part
         parts.push(Part { unit, renders, feeds_back: feeds_back(unit, &compiled.fleet) });
     }
     let mut diagnostics = found.finish();
+    let mut said = Said::default();
     let mut seen = FxHashSet::default();
     for source in compiled.units.iter().flat_map(|unit| unit.sources.iter().flatten()) {
         if let Some(job) = &source.job
             && seen.insert(job)
             && let Some(Ok(rendered)) = compiled.renders.get(job)
         {
-            diagnostics.extend(rendered.warnings.iter().cloned());
+            for warning in &rendered.warnings.0 {
+                said.add(warning);
+            }
         }
     }
+    diagnostics.extend(said.finish());
     Warned { value: parts, diagnostics }
+}
+
+/// What renders say beside their objects. Notes are worth saying once; of the same in other places only the number is told.
+#[derive(Default)]
+struct Said {
+    found: Vec<(Diagnostic, FxHashSet<Span>)>,
+    notes: FxHashMap<(&'static str, String), usize>,
+}
+
+impl Said {
+    fn add(&mut self, warning: &Diagnostic) {
+        let new = self.found.len();
+        let at = match warning.severity {
+            Severity::Note => *self.notes.entry((warning.code, warning.message.clone())).or_insert(new),
+            _ => new,
+        };
+        match self.found.get_mut(at) {
+            Some((_, places)) => {
+                places.insert(warning.span);
+            }
+            None => self.found.push((warning.clone(), FxHashSet::from_iter([warning.span]))),
+        }
+    }
+
+    fn finish(self) -> impl Iterator<Item = Diagnostic> {
+        self.found.into_iter().map(|(found, places)| match places.len() {
+            0 | 1 => found,
+            2 => found.trace(Span::NONE, "and in one more place"),
+            more => found.trace(Span::NONE, format!("and in {} more places", more - 1)),
+        })
+    }
 }
 
 /// What holds applications, each problem once.
@@ -122,6 +157,7 @@ fn held(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
     match names.len() {
         0..=3 => format!("this holds {}", shown.join(", ")),
+        4 => format!("this holds {} and one more application", shown.join(", ")),
         more => format!("this holds {} and {} more applications", shown.join(", "), more - 3),
     }
 }
