@@ -399,6 +399,8 @@ fn shown(value: &Value) -> String {
     let line = match value {
         Value::Null => "(none)".to_owned(),
         Value::String(text) if text.is_empty() => "\"\"".to_owned(),
+        // In quotes what would read as another kind of value without.
+        Value::String(text) if serde_json::from_str::<Value>(text).is_ok() => format!("\"{text}\""),
         Value::String(text) => text.replace('\n', "\\n"),
         other => other.to_string(),
     };

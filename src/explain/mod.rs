@@ -3,6 +3,8 @@
 
 mod changes;
 mod field;
+#[cfg(test)]
+mod tests;
 
 pub use changes::{Change, changes};
 pub use field::{FieldPath, Part};

@@ -13,3 +13,5 @@ mod holding;
 mod kustomize_conformance;
 mod read;
 mod tidy;
+#[cfg(feature = "host")]
+mod tracing;

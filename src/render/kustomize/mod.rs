@@ -173,10 +173,15 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
         })?;
     }
     let (keep_origin, keep_transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
+    build.step(&mut objects, whole("annotations as strings"), |objects| {
+        for object in objects.bodies_mut() {
+            build_metadata::finish(&mut object.body, keep_origin, keep_transformations);
+        }
+        Ok(())
+    })?;
     let mut resources = Vec::with_capacity(objects.list().len());
     let mut errors = Diagnostics::new();
     for mut object in objects.into_list() {
-        build_metadata::finish(&mut object.body, keep_origin, keep_transformations);
         if let Some(duplicate) = &object.duplicate {
             errors.push(duplicate.diagnostic());
         }

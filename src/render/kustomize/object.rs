@@ -345,7 +345,13 @@ pub(super) fn set_meta_map(body: &mut Node, field: &str, entries: Vec<(SmolStr, 
         meta.remove(field);
         return;
     }
-    let values: Map = entries.into_iter().map(|(key, value)| (key_node(&key), str_node(&value))).collect();
-    let span = meta.get(field).map_or(Span::NONE, Node::span);
+    let old = meta.get(field);
+    let span = old.map_or(Span::NONE, Node::span);
+    let kept = |key: &str, value: &str| old?.get(key).filter(|there| there.text() == Some(value)).map(Node::span);
+    let one = |(key, value): (SmolStr, SmolStr)| {
+        let span = kept(&key, &value).unwrap_or(Span::NONE);
+        (key_node(&key), str_node(&value).with_span(span))
+    };
+    let values: Map = entries.into_iter().map(one).collect();
     meta.insert(field, Node::map(values).with_span(span));
 }
