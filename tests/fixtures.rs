@@ -81,7 +81,9 @@ fn run_case(name: &str, case: &Path) -> Result<(), String> {
         .output()
         .map_err(|e| e.to_string())?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&output.stderr).replace(&*scratch.path().to_string_lossy(), "");
+    let scratch_name = scratch.path().to_string_lossy();
+    let stderr = String::from_utf8_lossy(&output.stderr).replace(&*scratch_name, "");
+    let stderr = stderr.replace(scratch_name.trim_start_matches('/'), "");
     let code = output.status.code().unwrap_or(-1);
     let mut wrong = Vec::new();
     if code == 101 || code < 0 || stderr.contains("panicked at") {

@@ -176,6 +176,7 @@ fn the_top_level_holds_what_it_should() {
         "benches",
         "examples",
         "fixtures",
+        "fuzz",
         "schema",
         "src",
         "tests",

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use super::bounds;
 use super::build_metadata::{self, BuildOrigin};
 use super::config::{self, Config, merge_specs};
 use super::decode::Reader;
@@ -711,7 +712,14 @@ fn plugin_origin(plugin: &Object, origin: Option<&BuildOrigin>) -> Option<BuildO
 /// A directory that is being built, or one above it, cannot be a part of itself.
 fn check_cycle(frame: &Frame<'_>, directory: &FilePath, path: &Text) -> Done<()> {
     let mut here = Some(frame);
+    let mut waiting = 0;
     while let Some(frame) = here {
+        waiting += 1;
+        if waiting > bounds::BASES {
+            let text =
+                format!("more than {} kustomizations are built for each other here, which is the limit", bounds::BASES);
+            return Err(Diagnostic::error("kustomize/too-deep", path.span, text).into());
+        }
         if frame.root.tree == directory.tree && frame.root.path.is_within(&directory.path) && !is_tree_top(frame) {
             let text =
                 format!("cycle detected: `{}` contains `{}`, which is being built", directory.path, frame.root.path);

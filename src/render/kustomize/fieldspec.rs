@@ -6,6 +6,7 @@
 
 use smol_str::SmolStr;
 
+use super::bounds;
 use super::object::selects;
 use crate::k8s::object::Gvk;
 use crate::yaml::{Map, Node, Tag, View};
@@ -69,6 +70,9 @@ impl FieldSpec {
     /// # Errors
     /// The path runs into a scalar, or `change` refuses.
     pub(super) fn rewrite(&self, body: &Node, leaf: Leaf, change: &mut Change<'_>) -> Result<Option<Node>, String> {
+        if self.segments.len() > bounds::DEPTH {
+            return Err(format!("a field path has more than {} parts, which is the limit", bounds::DEPTH));
+        }
         rewrite(body, &self.segments, self.create && leaf != Leaf::Never, leaf, change)
             .map_err(|reason| format!("field `{}`: {reason}", self.path))
     }

@@ -2,6 +2,7 @@
 //! negative indexes count from the end, what stands before the first `/` of a path is ignored, and afterwards every number of the object is a
 //! float64.
 
+use super::bounds::Copies;
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
 use crate::yaml::{self, Dialect, Limits, Node, View, emit, json, sigs};
@@ -86,8 +87,9 @@ impl JsonPatch {
     /// An operation does not apply: its place and why.
     pub(super) fn apply(&self, object: &Node) -> Result<Node, (Span, String)> {
         let mut document = emit::through_kyaml(object);
+        let mut copies = Copies::new();
         for operation in &self.operations {
-            operation.apply(&mut document).map_err(|why| (operation.span, why))?;
+            operation.apply(&mut document, &mut copies).map_err(|why| (operation.span, why))?;
         }
         if document.as_map().is_none() {
             return Err((Span::NONE, format!("the patch leaves {} instead of an object", document.what())));
@@ -97,10 +99,14 @@ impl JsonPatch {
 }
 
 impl Operation {
-    fn apply(&self, document: &mut Node) -> Result<(), String> {
+    fn apply(&self, document: &mut Node, copies: &mut Copies) -> Result<(), String> {
         let path = self.path.as_deref().ok_or("the operation has no `path`")?;
+        let depth = path.split('/').count();
         match self.kind.as_str() {
-            "add" => add(parent(document, path)?, self.value.clone(), path),
+            "add" => {
+                copies.take(&self.value, depth)?;
+                add(parent(document, path)?, self.value.clone(), path)
+            }
             "remove" => remove(parent(document, path)?, path),
             "replace" if path.is_empty() => {
                 if self.value.is_scalar() {
@@ -110,6 +116,7 @@ impl Operation {
                 Ok(())
             }
             "replace" => {
+                copies.take(&self.value, depth)?;
                 let (container, key) = parent(document, path)?;
                 if container.as_map().is_some() {
                     return add((container, key), self.value.clone(), path);
@@ -123,12 +130,14 @@ impl Operation {
             "move" => {
                 let from = self.from.as_deref().ok_or("the operation has no `from`")?;
                 let value = read(document, from)?;
+                copies.take(&value, depth)?;
                 remove(parent(document, from)?, from)?;
                 add(parent(document, path)?, value, path)
             }
             "copy" => {
                 let from = self.from.as_deref().ok_or("the operation has no `from`")?;
                 let value = read(document, from)?;
+                copies.take(&value, depth)?;
                 add(parent(document, path)?, value, path)
             }
             "test" => {

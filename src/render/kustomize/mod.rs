@@ -9,6 +9,7 @@
 
 mod accumulate;
 mod alias;
+mod bounds;
 mod build_metadata;
 mod config;
 mod decode;

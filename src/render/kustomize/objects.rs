@@ -5,6 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::bounds;
 use super::object::{Behavior, Id, Key, Object, key_node, meta_map, set_meta_map, str_node};
 use crate::span::Span;
 use crate::yaml::{Map, Node};
@@ -61,6 +62,10 @@ impl Objects {
     /// # Errors
     /// One with its id is there.
     pub(super) fn append(&mut self, object: Object) -> Result<(), (String, Span)> {
+        if self.list.len() >= bounds::OBJECTS {
+            let text = format!("a kustomization has more than {} objects, which is the limit", bounds::OBJECTS);
+            return Err((text, object.span));
+        }
         let key = object.id().key();
         let count = self.current().entry(key).or_insert(0);
         if *count > 0 {

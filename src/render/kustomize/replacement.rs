@@ -2,6 +2,7 @@
 //!
 //! A path that goes on inside a text is a path into the YAML or JSON that the text holds.
 
+use super::bounds;
 use super::fieldspec::split_field_path;
 use super::file::{FieldOptions, Replacement, Source, Target};
 use super::lookup::{Shape, Writer, lookup};
@@ -29,6 +30,8 @@ pub(super) fn replace(objects: &mut Objects, replacement: &Replacement) -> Resul
         }
     };
     for target in targets {
+        let depth = target.field_paths.iter().map(|path| split_field_path(&path.value).len()).max().unwrap_or(2);
+        bounds::Copies::new().take(&value, depth).map_err(|why| fail(replacement.span, why))?;
         write_target(objects, &value, target, replacement.span)?;
     }
     Ok(())
