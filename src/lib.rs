@@ -1,6 +1,7 @@
 //! fleetc, a fleet compiler for Kubernetes: what Argo CD users keep in Git, rendered into per-cluster bundles and a lock.
 //!
-//! The folders are the verbs, in order: [`read`] → [`expand`] → [`resolve`] → [`render`] → [`bundle`] → [`lock`], composed by [`compile`].
+//! The folders are the verbs, in order: [`read`] → [`expand`] → [`resolve`] → [`render`] → [`bundle`] → [`lock`], composed by [`compile`];
+//! [`explain`] says where what came out came from.
 //! Languages are folders that know nothing of fleets: [`yaml`] (text to value with places, and back to the originals' bytes),
 //! [`template`] (Go's text/template and sprig), [`k8s`] (identity of objects, schemas as tables, order).
 //! The rest of the top level is vocabulary that all may use. The core has no effects: files, git, threads and the terminal are in `host`

@@ -60,7 +60,7 @@ fn tell_all(
             jobs.push(Arc::clone(job));
         }
     }
-    let renders = session.pool.map(&jobs, &|job| render_traced(job, &session.world).unwrap_or_default());
+    let renders = session.pool.map(&jobs, &|job| render_traced(job, &session.world).ok());
     let sources = session.world.sources();
     let all = parts(compiled, sources).value;
     let previous = Previous::default();
@@ -68,13 +68,14 @@ fn tell_all(
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
     let bundled = bundle::bundle(&input, &spread).value;
 
+    let failed = renders.iter().any(Option::is_none) || found.iter().any(|unit| unit.sources.is_err());
     let mut told = Vec::new();
     let mut missing_field = None;
     let mut there: Vec<String> = Vec::new();
     for unit in found {
         let of_unit = |source: &fleetc::resolve::ResolvedSource| -> Option<&Rendered> {
             let job = source.job.as_ref()?;
-            renders.get(jobs.iter().position(|other| other == job)?)
+            renders.get(jobs.iter().position(|other| other == job)?)?.as_ref()
         };
         let destination = unit.unit.application.destinations.get(unit.unit.destination);
         let namespace = destination.map_or("", |destination| destination.namespace.as_str());
@@ -94,7 +95,8 @@ fn tell_all(
     match missing_field {
         // In another object of that name the field may exist.
         Some(error) if told.is_empty() => Err(error),
-        _ if told.is_empty() => Err(unknown_object(found, asked, &there)),
+        // Why an application renders nothing is said already.
+        _ if told.is_empty() && !failed => Err(unknown_object(found, asked, &there)),
         _ => Ok(told),
     }
 }
