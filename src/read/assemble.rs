@@ -196,7 +196,7 @@ fn refuse_duplicates(declared: &mut Declarations, diagnostics: &mut Diagnostics)
     );
 }
 
-/// Keeps the first of items with one key, reports the others. The items are sorted by key.
+/// Keeps the first of items with one key, reports the others, all of one key together. The items are sorted by key.
 fn keep_first<T, K: PartialEq>(
     items: &mut Vec<T>,
     key: impl Fn(&T) -> K,
@@ -204,18 +204,27 @@ fn keep_first<T, K: PartialEq>(
     diagnostics: &mut Diagnostics,
 ) {
     let mut kept: Vec<T> = Vec::with_capacity(items.len());
+    let mut again: Option<Diagnostic> = None;
     for item in items.drain(..) {
         match kept.last() {
             Some(last) if key(last) == key(&item) => {
                 let ((name, span), (_, first)) = (describe(&item), describe(last));
-                diagnostics.push(
-                    Diagnostic::error("read/duplicate", span, format!("the {name} is declared twice"))
+                again = Some(match again.take() {
+                    None => Diagnostic::error("read/duplicate", span, format!("the {name} is declared twice"))
                         .label(first, "the other declaration")
                         .hint("list the definitions of the fleet in fleet.yaml, for several Argo CD under `instances`"),
-                );
+                    Some(found) => {
+                        let message = format!("the {name} is declared {} times", found.labels.len() + 2);
+                        Diagnostic { message, ..found.label(span, "another declaration") }
+                    }
+                });
             }
-            _ => kept.push(item),
+            _ => {
+                diagnostics.extend(again.take());
+                kept.push(item);
+            }
         }
     }
+    diagnostics.extend(again);
     *items = kept;
 }
