@@ -100,7 +100,10 @@ impl Set<'_> {
             },
             Lookup::Absent { reason, hint } => {
                 let message = format!("the git generator needs {request}, which is not here: {reason}");
-                let at = node.get("repoURL").map_or(place, |url| url.span().or(place));
+                // Where the repository is here, but not at this revision, the revision is what to look at.
+                let known = !request.revision.is_empty() && self.trees.knows(&request.url);
+                let field = if known { "revision" } else { "repoURL" };
+                let at = node.get(field).map_or(place, |url| url.span().or(place));
                 let mut found = Diagnostic::error("expand/source", at, message).cause(Cause::Source);
                 found.hints.extend(hint);
                 Err(self.problems.push_in(found, with))

@@ -59,6 +59,7 @@ pub fn expand(
     let mut diagnostics = Diagnostics::new();
     let mut expanded = Expanded::default();
     let mut taken = Taken::default();
+    let mut idle: Vec<&ApplicationSet> = Vec::new();
     let plain = Rc::from("an Application");
     for application in applications {
         if let Some(found) = taken.claim(application, application.span, &plain) {
@@ -71,6 +72,9 @@ pub fn expand(
     for declared in application_sets {
         match expand_set(declared, fleet, &trees, &functions, &mut taken) {
             Ok((units, warnings)) => {
+                if units.is_empty() {
+                    idle.push(declared);
+                }
                 expanded.units.extend(units);
                 diagnostics.extend(warnings);
             }
@@ -80,11 +84,30 @@ pub fn expand(
             }
         }
     }
+    diagnostics.extend(makes_nothing(&idle));
     expanded.units.sort_by(|a, b| (&a.application.key, a.destination).cmp(&(&b.application.key, b.destination)));
     expanded.failed.sort();
     expanded.failed.dedup();
     expanded.wants = trees.wants();
     Warned { value: expanded, diagnostics }
+}
+
+/// Says which sets stand for no Application, all of them together: right for some, a missing cluster or label for others.
+fn makes_nothing(sets: &[&ApplicationSet]) -> Option<Diagnostic> {
+    let first = sets.first()?;
+    let names: Vec<String> = sets.iter().take(3).map(|set| format!("`{}/{}`", set.namespace, set.name)).collect();
+    let names = names.join(", ");
+    let message = match sets.len() {
+        1 => format!("the ApplicationSet {names} makes no application: its generators match nothing"),
+        2 | 3 => format!("the ApplicationSets {names} make no application: their generators match nothing"),
+        all => format!(
+            "{all} ApplicationSets make no application, their generators match nothing: {names} and {} more",
+            all - 3
+        ),
+    };
+    Some(Diagnostic::note("expand/nothing", first.span, message).hint(
+        "clusters that are not in the repository are declared under `clusters:` in fleet.yaml, with their labels",
+    ))
 }
 
 /// The units of a set with its warnings, or why there are none.

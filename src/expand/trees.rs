@@ -82,6 +82,11 @@ impl<'w> Trees<'w> {
         found
     }
 
+    /// Whether a repository is here at its HEAD; nothing is wanted by that question.
+    pub(super) fn knows(&self, url: &str) -> bool {
+        matches!(self.world.tree(&SourceRequest::git(url, "")), Lookup::Here(_))
+    }
+
     /// The sources asked for that are not here, sorted.
     pub(super) fn wants(&self) -> Vec<SourceRequest> {
         let lookups = self.lookups.borrow();

@@ -119,6 +119,11 @@ impl<'a> Sources<'a> {
                 };
                 let span = context.place(field, source);
                 let found = Diagnostic::error("resolve/source", span, message).cause(Cause::Source);
+                if request.url.contains("{{") {
+                    return Err(found
+                        .hint("a parameter of the template was not filled: give the clusters the labels and annotations that it names")
+                        .into());
+                }
                 self.wants.insert(request);
                 return Err(hint.into_iter().fold(found, Diagnostic::hint).into());
             }
