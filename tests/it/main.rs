@@ -11,6 +11,7 @@ mod git;
 mod holding;
 #[cfg(feature = "host")]
 mod kustomize_conformance;
+mod kustomize_edits;
 mod read;
 mod tidy;
 #[cfg(feature = "host")]

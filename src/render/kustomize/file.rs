@@ -26,6 +26,8 @@ pub(super) type Text = Spanned<SmolStr>;
 pub(super) struct Kustomization {
     /// `kind: Component`.
     pub component: bool,
+    /// Nothing but its type is given, which is an error unless edits change that.
+    pub empty: bool,
     /// The whole file.
     pub span: Span,
     pub resources: Vec<Text>,
@@ -48,6 +50,8 @@ pub(super) struct Kustomization {
     pub patches_strategic_merge: Vec<Text>,
     pub patches_json6902: Vec<Patch>,
     pub patches: Vec<Patch>,
+    /// Where `patches` is given as null.
+    pub null_patches: Option<Span>,
     pub images: Vec<Image>,
     pub replicas: Vec<Replica>,
     pub replacements: Vec<ReplacementEntry>,
@@ -219,6 +223,18 @@ impl Kustomization {
         if reader.problems.has_errors() { Err(reader.problems) } else { Ok(file) }
     }
 
+    /// That it says nothing.
+    ///
+    /// # Errors
+    /// It does say nothing.
+    pub(super) fn check_empty(&self) -> Result<(), Diagnostics> {
+        if !self.empty {
+            return Ok(());
+        }
+        let error = Diagnostic::error("kustomize/empty", self.span, "the kustomization is empty");
+        Err(error.hint("name at least one of `resources`, `components` or a generator").into())
+    }
+
     fn read_with(r: &mut Reader, root: &Node) -> Self {
         let mut f = r.fields(root, "kustomization");
         let mut deprecated = Vec::new();
@@ -254,8 +270,15 @@ impl Kustomization {
         let common_labels = f.take("commonLabels");
         let common_annotations = f.take("commonAnnotations");
         let place = |node: Option<&Node>| node.map_or(Span::NONE, Node::span);
+        let empty = !root.as_map().is_some_and(|map| {
+            map.iter().any(|(key, value)| {
+                let is_type = |name| key.text().is_some_and(|key| key.eq_ignore_ascii_case(name));
+                !is_type("kind") && !is_type("apiVersion") && !value.is_null()
+            })
+        });
         let file = Kustomization {
             component,
+            empty,
             span: root.span(),
             resources,
             components: r.texts(f.take("components"), "components"),
@@ -279,6 +302,7 @@ impl Kustomization {
                 .map(|node| read_patch(r, node))
                 .collect(),
             patches: r.list(f.take("patches"), "patches").iter().map(|node| read_patch(r, node)).collect(),
+            null_patches: root.get("patches").filter(|node| node.is_null()).map(Node::span),
             images,
             replicas: r.list(f.take("replicas"), "replicas").iter().map(|node| read_replica(r, node)).collect(),
             replacements: r
@@ -304,16 +328,6 @@ impl Kustomization {
             helm_charts,
             deprecated,
         };
-        let others = root.as_map().is_some_and(|map| {
-            map.iter().any(|(key, value)| {
-                let is_type = |name| key.text().is_some_and(|key| key.eq_ignore_ascii_case(name));
-                !is_type("kind") && !is_type("apiVersion") && !value.is_null()
-            })
-        });
-        if !others && !r.problems.has_errors() {
-            let error = Diagnostic::error("kustomize/empty", root.span(), "the kustomization is empty");
-            r.problems.push(error.hint("name at least one of `resources`, `components` or a generator"));
-        }
         r.finish(f);
         file
     }

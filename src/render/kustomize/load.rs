@@ -13,6 +13,7 @@ use super::file::{Kustomization, Text};
 use super::object::Object;
 use super::patch::Content;
 use crate::diag::{Diagnostic, Diagnostics};
+use crate::k8s::glob::Glob;
 use crate::path::{FilePath, PathError, TreePath};
 use crate::span::{SourceFile, Span};
 use crate::world::{EntryKind, World};
@@ -244,11 +245,64 @@ impl<'a> Loader<'a> {
         }))
     }
 
+    /// The paths from a directory that a pattern matches, as Go's filepath.Glob: sorted, cleaned where there is a wildcard, and the
+    /// path itself where there is none.
+    pub(super) fn matching(&self, directory: &FilePath, pattern: &str) -> Vec<String> {
+        const WILD: [char; 4] = ['*', '?', '[', '\\'];
+        if !pattern.contains(WILD) {
+            let found = self.find(directory, &Text::detached(pattern.into())).is_ok();
+            return if found { vec![pattern.to_owned()] } else { Vec::new() };
+        }
+        let mut paths = vec![String::new()];
+        for segment in pattern.split('/').filter(|segment| !segment.is_empty() && *segment != ".") {
+            let mut next = Vec::new();
+            // Braces mean nothing to Go.
+            let is_wild = segment.contains(WILD);
+            let glob = is_wild.then(|| {
+                let text = segment.replace('{', "\\{").replace('}', "\\}").replace("[^", "[!");
+                Glob::new(&text, "")
+            });
+            for path in &paths {
+                let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+                if !is_wild {
+                    let path = below(segment);
+                    if self.find(directory, &Text::detached(path.as_str().into())).is_ok() {
+                        next.push(path);
+                    }
+                    continue;
+                }
+                // A malformed pattern matches nothing.
+                let Some(Some(glob)) = &glob else { continue };
+                let here = if path.is_empty() { "." } else { path };
+                let Ok(Found::Directory(here)) = self.find(directory, &Text::detached(here.into())) else { continue };
+                let entries = self.world.list(&here).ok();
+                let names = entries.iter().flat_map(|entries| entries.iter()).map(|entry| entry.name.as_str());
+                next.extend(names.filter(|name| glob.matches(name)).map(below));
+            }
+            paths = next;
+        }
+        paths
+    }
+
     /// The kustomization of a directory, read once.
     ///
     /// # Errors
-    /// There is none, there are several, or it is wrong.
+    /// There is none, there are several, or it is wrong or says nothing.
     pub(super) fn kustomization(&self, directory: &FilePath, asked: Span) -> Result<KustomizationFile, Diagnostics> {
+        let file = self.kustomization_to_edit(directory, asked)?;
+        file.kustomization.check_empty()?;
+        Ok(file)
+    }
+
+    /// The kustomization of a directory, which may say nothing yet.
+    ///
+    /// # Errors
+    /// There is none, there are several, or it is wrong.
+    pub(super) fn kustomization_to_edit(
+        &self,
+        directory: &FilePath,
+        asked: Span,
+    ) -> Result<KustomizationFile, Diagnostics> {
         let found = memo(&self.tools.kustomizations, directory, || self.read_kustomization(directory));
         let mut result = (*found).clone();
         if let Err(errors) = &mut result {

@@ -88,33 +88,79 @@ pub struct Options {
     pub enable_helm: bool,
     /// `--enable-managedby-label`.
     pub managed_by_label: bool,
+    /// Options of argocd-cm that a render cannot follow; each is a warning.
+    pub ignored: Vec<String>,
     /// Every object keeps the steps that changed it. Needs [`Tools`] of its own: bases are kept there, with or without steps.
     pub trace: bool,
 }
 
 impl Options {
     /// The options of an Application: its edits, and `kustomize.buildOptions` of argocd-cm, of which those count that a render can follow.
+    /// Those for functions mean nothing, as functions are refused where they are used; unknown ones are kept in `ignored`.
     pub fn for_application(edits: Option<Node>, build_options: &str) -> Self {
         let mut options = Options { edits, ..Options::default() };
         let mut words = build_options.split_ascii_whitespace();
         while let Some(word) = words.next() {
             let (name, mut value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-            if value.is_none() && matches!(name, "--load-restrictor" | "--load_restrictor" | "--reorder") {
+            if value.is_none() && VALUED.contains(&name) {
                 value = words.next();
             }
             match (name, value) {
                 ("--load-restrictor" | "--load_restrictor", Some("LoadRestrictionsNone" | "none")) => {
                     options.load_restrictor = LoadRestrictor::None;
                 }
+                ("--load-restrictor" | "--load_restrictor", Some("LoadRestrictionsRootOnly" | "rootOnly")) => {
+                    options.load_restrictor = LoadRestrictor::RootOnly;
+                }
                 ("--reorder", Some("none")) => options.reorder = Reorder::None,
+                ("--reorder", Some("legacy")) => options.reorder = Reorder::Legacy,
                 ("--enable-helm", None | Some("true")) => options.enable_helm = true,
                 ("--enable-managedby-label", None | Some("true")) => options.managed_by_label = true,
-                _ => {}
+                (name, Some("false")) if SWITCHES.contains(&name) => {}
+                (name, None | Some("true")) if FOR_FUNCTIONS.contains(&name) => {}
+                (name, Some(_)) if FOR_PROGRAMS.contains(&name) => {}
+                _ => options.ignored.push(word.to_owned()),
             }
         }
         options
     }
 }
+
+/// Options of `kustomize build` that take the next word.
+const VALUED: [&str; 12] = [
+    "--load-restrictor",
+    "--load_restrictor",
+    "--reorder",
+    "--output",
+    "-o",
+    "--env",
+    "-e",
+    "--mount",
+    "--network-name",
+    "--helm-command",
+    "--helm-kube-version",
+    "--helm-api-versions",
+];
+
+/// Options that can be switched off.
+const SWITCHES: [&str; 8] = [
+    "--enable-helm",
+    "--enable-managedby-label",
+    "--as-current-user",
+    "--enable-alpha-plugins",
+    "--enable-exec",
+    "--network",
+    "--helm-debug",
+    "--stack-trace",
+];
+
+/// Switches that change nothing but for functions and charts, which have messages of their own, or messages.
+const FOR_FUNCTIONS: [&str; 6] =
+    ["--as-current-user", "--enable-alpha-plugins", "--enable-exec", "--network", "--helm-debug", "--stack-trace"];
+
+/// Options with a value for functions and for Helm.
+const FOR_PROGRAMS: [&str; 7] =
+    ["--env", "-e", "--mount", "--network-name", "--helm-command", "--helm-kube-version", "--helm-api-versions"];
 
 /// Builds the kustomization in a directory.
 ///
@@ -143,10 +189,16 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
 }
 
 fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resource>> {
-    let mut file = build.loader.kustomization(dir, Span::NONE)?;
-    if let Some(edits) = &options.edits {
-        file.kustomization = edits::apply(&file.kustomization, edits)?.into();
+    for option in &options.ignored {
+        let text = format!("`kustomize.buildOptions` has `{option}`, which is not supported and left out");
+        let warning = Diagnostic::warning("kustomize/build-option", Span::NONE, text);
+        build.warnings.borrow_mut().push(warning.hint("known: --load-restrictor, --reorder, --enable-helm"));
     }
+    let mut file = build.loader.kustomization_to_edit(dir, Span::NONE)?;
+    if let Some(edits) = &options.edits {
+        file.kustomization = edits::apply(&file.kustomization, edits, &build.loader, dir)?.into();
+    }
+    file.kustomization.check_empty()?;
     let k = std::sync::Arc::clone(&file.kustomization);
     let frame = Frame { root: dir.clone(), parent: None };
     build.set_schema(&frame, &k, true)?;
