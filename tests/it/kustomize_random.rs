@@ -261,10 +261,10 @@ fn objects(random: &mut Random, dir: &str, files: &mut Files) -> Made {
             out.push_str(random.pick(&["  namespace: default\n", "  namespace: one\n"]));
         }
         if random.chance(30) {
-            let _ = write!(out, "  labels: {{app: x, t: {}}}\n", text(random));
+            let _ = writeln!(out, "  labels: {{app: x, t: {}}}", text(random));
         }
         if random.chance(25) {
-            let _ = write!(out, "  annotations: {{note: {}, b: {}}}\n", text(random), text(random));
+            let _ = writeln!(out, "  annotations: {{note: {}, b: {}}}", text(random), text(random));
         }
         out.push_str(&body(random, kind));
     }
