@@ -103,8 +103,9 @@ fn walk_map(
         }
         // What is new is merged with itself, which cleans it of nulls and directives.
         return Ok(match merge_map(&patch, Some(&patch), ty, schemas)? {
-            Out::Keep => Out::New(patch),
-            other => other,
+            Out::Keep => Out::New(with_ambiguous_quoted(patch)),
+            Out::New(new) => Out::New(with_ambiguous_quoted(new)),
+            Out::Gone => Out::Gone,
         });
     };
     match patch {
@@ -199,6 +200,18 @@ fn is_ambiguous(node: &Node) -> bool {
         View::Scalar(Tag::Str, text) if node.style() == Style::Plain => plain_tag(Dialect::V2, text) != Tag::Str,
         _ => false,
     }
+}
+
+/// A new mapping as merging it with itself leaves it: see [`is_ambiguous`].
+fn with_ambiguous_quoted(mut node: Node) -> Node {
+    for (_, value) in node.map_mut().into_iter().flat_map(|map| map.entries_mut().iter_mut()) {
+        if is_ambiguous(value) {
+            *value = value.clone().with_style(Style::DoubleQuoted);
+        } else if value.as_map().is_some() {
+            *value = with_ambiguous_quoted(value.clone());
+        }
+    }
+    node
 }
 
 /// A value in the style of the one it takes the place of: quotes make a string of what would read as its own tag.
