@@ -11,6 +11,8 @@ mod git;
 mod holding;
 #[cfg(feature = "host")]
 mod kustomize_conformance;
+#[cfg(feature = "host")]
+mod kustomize_random;
 mod kustomize_edits;
 mod read;
 mod tidy;
