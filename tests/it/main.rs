@@ -11,9 +11,9 @@ mod git;
 mod holding;
 #[cfg(feature = "host")]
 mod kustomize_conformance;
+mod kustomize_edits;
 #[cfg(feature = "host")]
 mod kustomize_random;
-mod kustomize_edits;
 mod read;
 mod tidy;
 #[cfg(feature = "host")]
