@@ -59,7 +59,8 @@ pub(super) fn apply(
         k.empty &= labels.is_empty();
         if without_selector && !labels.is_empty() {
             add_label_entry(&mut k, labels, include_templates, force, node, &mut r.problems);
-        } else {
+        } else if !labels.is_empty() {
+            k.common_labels_span = node.span();
             add_entries(&mut k.common_labels, labels, force, node, "label", &mut r.problems);
         }
     }
@@ -67,6 +68,9 @@ pub(super) fn apply(
     if let Some(node) = f.take("commonAnnotations") {
         let annotations = pairs(&mut r, node, "commonAnnotations");
         k.empty &= annotations.is_empty();
+        if !annotations.is_empty() {
+            k.common_annotations_span = node.span();
+        }
         add_entries(&mut k.common_annotations, annotations, force, node, "annotation", &mut r.problems);
     }
     let namespace = r.spanned(f.take("namespace"), "namespace");
