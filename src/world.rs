@@ -91,11 +91,10 @@ pub trait World: Sync {
     /// # Errors
     /// The file does not exist, is larger than the limit, or is a link out of the tree.
     fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>>;
-}
 
-impl dyn World + '_ {
-    /// What a path is; `None` when there is nothing. The root is always a directory.
-    pub fn stat(&self, path: &FilePath) -> Option<EntryKind> {
+    /// What a path is; `None` when there is nothing. The root is always a directory. A world that can tell without listing the
+    /// directory does so; that is the only reason to write this method.
+    fn stat(&self, path: &FilePath) -> Option<EntryKind> {
         let Some(parent) = path.path.parent() else { return Some(EntryKind::Directory) };
         let entries = self.list(&FilePath::new(path.tree, parent)).ok()?;
         let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(path.path.name())).ok()?;

@@ -15,7 +15,7 @@ use crate::diag::Checked;
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::{SourceKind, SourceRequest, normalize_git_url};
 use crate::span::{SourceFile, SourceMap};
-use crate::world::{Entry, Lookup, Tree, World};
+use crate::world::{Entry, EntryKind, Lookup, Tree, World};
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: u64 = 64 << 20;
@@ -172,6 +172,10 @@ impl World for FileWorld {
 
     fn list(&self, directory: &FilePath) -> Checked<Arc<[Entry]>> {
         self.files.list(&directory.path)
+    }
+
+    fn stat(&self, path: &FilePath) -> Option<EntryKind> {
+        self.files.stat(&path.path)
     }
 
     fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>> {

@@ -147,21 +147,33 @@ impl Files {
             Err(reason) => return Err(self.explain(path, &Fault::Failed(reason.clone()))),
         };
         let entries = directory.entries.get_or_init(|| {
-            let kind = |entry: &RawEntry| match entry.kind {
-                RawKind::File => EntryKind::File,
-                RawKind::Directory => EntryKind::Directory,
-                RawKind::Other => EntryKind::Other,
-                RawKind::Link => match directory.path.join(&entry.name).map(|link| self.walk(&link)) {
-                    Ok(Ok(Real::File(target, _))) => EntryKind::FileLink(target),
-                    Ok(Ok(Real::Directory(target))) => EntryKind::DirectoryLink(target.path.clone()),
-                    Ok(Err(Fault::Escapes(_))) => EntryKind::EscapingLink,
-                    Ok(Ok(Real::Other)) => EntryKind::Other,
-                    Ok(Err(_)) | Err(_) => EntryKind::BrokenLink,
-                },
-            };
-            raw.iter().map(|entry| Entry { name: entry.name.clone(), kind: kind(entry) }).collect()
+            let entry = |entry: &RawEntry| Entry { name: entry.name.clone(), kind: self.kind(&directory, entry) };
+            raw.iter().map(entry).collect()
         });
         Ok(Arc::clone(entries))
+    }
+
+    /// What a path is, without listing its directory where the store can tell.
+    pub(super) fn stat(&self, path: &TreePath) -> Option<EntryKind> {
+        let Some(parent) = path.parent() else { return Some(EntryKind::Directory) };
+        let directory = self.directory(&parent).ok()?;
+        let entry = directory.find(path.name(), &*self.store).ok()??;
+        Some(self.kind(&directory, &entry))
+    }
+
+    fn kind(&self, directory: &Directory, entry: &RawEntry) -> EntryKind {
+        match entry.kind {
+            RawKind::File => EntryKind::File,
+            RawKind::Directory => EntryKind::Directory,
+            RawKind::Other => EntryKind::Other,
+            RawKind::Link => match directory.path.join(&entry.name).map(|link| self.walk(&link)) {
+                Ok(Ok(Real::File(target, _))) => EntryKind::FileLink(target),
+                Ok(Ok(Real::Directory(target))) => EntryKind::DirectoryLink(target.path.clone()),
+                Ok(Err(Fault::Escapes(_))) => EntryKind::EscapingLink,
+                Ok(Ok(Real::Other)) => EntryKind::Other,
+                Ok(Err(_)) | Err(_) => EntryKind::BrokenLink,
+            },
+        }
     }
 
     /// The bytes of a file; one [`FileId`](crate::span::FileId) for each path asked for.
