@@ -113,13 +113,14 @@ impl<T: AsRef<str>> LegacyOrder<'_, T> {
                 b'|',
             ));
         }
-        let by_rank = self.rank(&a.gvk.kind).cmp(&self.rank(&b.gvk.kind));
+        if a.gvk.kind != b.gvk.kind {
+            let by_rank = self.rank(&a.gvk.kind).cmp(&self.rank(&b.gvk.kind));
+            return by_rank.then_with(|| kind_text(&a.gvk).cmp(kind_text(&b.gvk)));
+        }
         let by_text = kind_text(&a.gvk).cmp(kind_text(&b.gvk));
         // Two Namespace kinds, one of them core: core sorts as `~G`, last, and the original turns that around.
-        let core_namespace = a.gvk.kind == "Namespace"
-            && b.gvk.kind == "Namespace"
-            && (a.gvk.group.is_empty() || b.gvk.group.is_empty());
-        by_rank.then(if core_namespace { by_text.reverse() } else { by_text })
+        let core_namespace = a.gvk.kind == "Namespace" && (a.gvk.group.is_empty() || b.gvk.group.is_empty());
+        if core_namespace { by_text.reverse() } else { by_text }
     }
 }
 
