@@ -23,5 +23,5 @@ mod tests;
 pub use check::check;
 pub use lower::{Lowering, lower, manifest_for};
 pub use names::{cluster_name_problem, dns_label_problem, dns_subdomain_problem};
-pub use normalize::{normalize, normalize_spec};
+pub use normalize::{is_zero, normalize, normalize_spec};
 pub use walk::map_strings;

@@ -98,7 +98,8 @@ fn zero(shape: Shape) -> Node {
     }
 }
 
-fn is_zero(node: &Node) -> bool {
+/// Whether a value is what Go's types have where nothing is given: what `omitempty` leaves out and a merge of templates fills in.
+pub fn is_zero(node: &Node) -> bool {
     match node.view() {
         View::Scalar(Tag::Null, _) => true,
         View::Scalar(Tag::Bool, _) => node.as_bool() == Some(false),

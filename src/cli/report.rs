@@ -91,7 +91,7 @@ fn excerpt(file: &SourceFile, span: Span) -> (String, std::ops::Range<usize>) {
     let inside = String::from_utf8_lossy(&bytes[start..end]).into_owned();
     let after = String::from_utf8_lossy(&bytes[end..to]).into_owned();
     // Very long lines (minified JSON) are shown from the place on.
-    let (before, skipped) = if before.len() > 200 { (String::new(), true) } else { (before, false) };
+    let before = if before.len() > 200 { String::new() } else { before };
     let mut line: String = format!("{before}{inside}{after}");
     if line.len() > 400 {
         let cut = (0..=400).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
@@ -100,7 +100,6 @@ fn excerpt(file: &SourceFile, span: Span) -> (String, std::ops::Range<usize>) {
     let line = line.replace('\r', " ");
     let first = before.len().min(line.len());
     let last = (before.len() + inside.len()).clamp(first, line.len());
-    let _ = skipped;
     (line, first..last)
 }
 

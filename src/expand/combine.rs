@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::row::{params, text};
+use crate::argo::is_zero;
 use crate::template::value::Element;
 use crate::template::{Bytes, Map, Value, convert};
-use crate::yaml::{self, Node, Tag, View};
+use crate::yaml::{self, Node, View};
 
 /// Levels of maps that are merged into each other; files are not deeper.
 const MAX_DEPTH: usize = 600;
@@ -124,15 +125,4 @@ fn fill_level(over: &Node, base: &Node, whole: fn(&str) -> bool, depth: usize) -
         }
     }
     Node::map(out).with_span(over.span()).with_style(over.style())
-}
-
-fn is_zero(node: &Node) -> bool {
-    match node.view() {
-        View::Scalar(Tag::Null, _) => true,
-        View::Scalar(Tag::Bool, _) => node.as_bool() == Some(false),
-        View::Scalar(Tag::Int | Tag::Float, text) => text == "0",
-        View::Scalar(_, text) => text.is_empty(),
-        View::Seq(items) => items.is_empty(),
-        View::Map(map) => map.is_empty(),
-    }
 }
