@@ -8,10 +8,13 @@
 //! and `cli`, which nobody names. `tests/it/tidy.rs` holds the table of who may use whom.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 
+pub mod api;
 pub mod application;
 pub mod cluster;
 pub mod diag;
 pub mod digest;
+pub mod inventory;
+pub mod machine;
 pub mod memory_world;
 pub mod path;
 pub mod source;

@@ -20,7 +20,12 @@ const LICENCES: [&str; 11] = [
 ];
 
 /// Crates that are shipped in several versions, each with the reason.
-const TWICE: [(&str, &str); 1] = [("hashbrown", "gix-hashtable is one release behind indexmap")];
+const TWICE: [(&str, &str); 4] = [
+    ("hashbrown", "gix-hashtable is one release behind indexmap"),
+    ("foldhash", "comes with the two hashbrowns"),
+    ("base64", "kube and jsonschema are one release behind"),
+    ("getrandom", "ring and jsonschema's hash map are behind tempfile"),
+];
 
 /// What is built into the binary, as `name`, `version`, `licence`: build scripts and macros run only while compiling.
 fn shipped(features: &[&str]) -> BTreeSet<(String, String, String)> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
 const VOCABULARY: [&str; 8] = ["application", "cluster", "diag", "digest", "path", "source", "span", "world"];
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("yaml", &[]),
     ("template", &["yaml"]),
     ("k8s", &["yaml"]),
@@ -19,9 +19,31 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("bundle", &["yaml", "k8s", "read", "expand", "resolve", "render", "lock"]),
     ("lock", &["yaml"]),
     ("check", &["bundle", "lock"]),
+    ("api", &["yaml", "k8s"]),
+    ("machine", &["api"]),
+    ("inventory", &["yaml", "k8s"]),
+    ("memory_cluster", &["yaml", "k8s", "api", "machine"]),
+    ("plan", &["yaml", "k8s", "api", "machine", "inventory", "bundle", "project"]),
+    ("apply", &["yaml", "k8s", "api", "machine", "inventory", "bundle", "project", "plan"]),
     ("explain", &["compile", "expand", "read", "resolve", "render", "bundle", "yaml", "k8s"]),
     ("compile", &["read", "expand", "resolve", "render", "bundle", "lock", "argo", "yaml", "k8s"]),
-    ("host", &["compile", "resolve", "render", "bundle", "lock", "yaml"]),
+    (
+        "host",
+        &[
+            "compile",
+            "resolve",
+            "render",
+            "bundle",
+            "lock",
+            "yaml",
+            "k8s",
+            "api",
+            "machine",
+            "inventory",
+            "plan",
+            "apply",
+        ],
+    ),
     ("lib", &[]),
     ("main", &[]),
 ];
