@@ -84,6 +84,12 @@ pub struct Entry {
     pub why: String,
     /// `spec.project`.
     pub project: String,
+    /// Whether its AppProject is declared in the fleet (`default` always is). Where it is not, nobody has checked its rules.
+    pub project_known: bool,
+    /// The user whom Argo CD impersonates for it: `system:serviceaccount:<namespace>:<name>`.
+    pub impersonate: Option<String>,
+    /// The sync windows of its project that apply to it on this cluster, as written, those of global projects included.
+    pub windows: Vec<Node>,
     /// `namespace/name` of the ApplicationSet that made it; empty for none.
     pub application_set: String,
     /// The application whose rendered objects declared it, or its ApplicationSet.
@@ -246,13 +252,16 @@ impl Entry {
             .iter()
             .map(|(object, owner)| record_of([("object", text(&object.to_string())), ("owner", key(Some(owner)))]));
         let files = self.files.iter().map(|(path, digest)| (Node::str(path.as_str()), text(&digest.to_string())));
-        let fields: [(&str, Node); 19] = [
+        let fields: [(&str, Node); 22] = [
             ("name", text(&self.key.name)),
             ("namespace", text(&self.key.namespace)),
             ("instance", text(&self.key.instance)),
             ("state", text(name_of(&STATES, self.state))),
             ("why", text(&self.why)),
             ("project", text(&self.project)),
+            ("projectKnown", if self.project_known { Node::null() } else { Node::bool(false) }),
+            ("impersonate", text(self.impersonate.as_deref().unwrap_or_default())),
+            ("syncWindows", list(self.windows.iter().cloned())),
             ("origin", record_of([origin, parent])),
             ("sources", list(self.sources.iter().map(SourceRecord::node))),
             ("destinationNamespace", text(&self.namespace)),
@@ -391,6 +400,9 @@ impl Entry {
             state: state.ok_or_else(|| wrong("no state"))?,
             why: string(node.get("why")),
             project: string(node.get("project")),
+            project_known: node.get("projectKnown").and_then(Node::as_bool) != Some(false),
+            impersonate: node.get("impersonate").and_then(Node::as_str).map(str::to_owned),
+            windows: items("syncWindows").to_vec(),
             application_set: string(node.at(&["origin", "applicationSet"])),
             parent: node.at(&["origin", "parent"]).and_then(read_key),
             sources: items("sources").iter().map(SourceRecord::read).collect(),

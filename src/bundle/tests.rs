@@ -14,7 +14,7 @@ use crate::expand::{AppOrigin, Unit};
 use crate::lock::{BundlesLock, FleetLock};
 use crate::read::{Instance, OutputFiles, SharedObject, Tracking};
 use crate::render::{Origin, Resource};
-use crate::resolve::ResolvedSource;
+use crate::resolve::{ProjectRecord, ResolvedSource};
 use crate::source::{SourceKind, SourceRequest};
 use crate::span::{FileId, Span, Spanned};
 use crate::yaml::{self, Dialect, Limits, Map, Node};
@@ -209,7 +209,12 @@ fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
         place: Span::NONE,
     };
     let unit = Unit { application: Arc::new(application), destination: 0, origin: Arc::new(origin) };
-    ResolvedUnit { unit, cluster, sources: Ok(vec![resolved]) }
+    let project = ProjectRecord {
+        known: node.get("projectKnown").is_none(),
+        impersonate: node.get("impersonate").and_then(Node::text).map(str::to_owned),
+        windows: items(node, "windows").to_vec(),
+    };
+    ResolvedUnit { unit, cluster, project, sources: Ok(vec![resolved]) }
 }
 
 /// A folder in memory.

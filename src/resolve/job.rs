@@ -72,6 +72,17 @@ pub struct ResolvedSource {
     pub place: Span,
 }
 
+/// What the project of an application says about its deployment, for who applies it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProjectRecord {
+    /// Whether the AppProject is declared in the fleet; `default` always is.
+    pub known: bool,
+    /// The user to impersonate: `system:serviceaccount:<namespace>:<name>`.
+    pub impersonate: Option<String>,
+    /// The sync windows that apply to the application on its cluster, as written, those of global projects included.
+    pub windows: Vec<Node>,
+}
+
 /// A unit with its cluster and sources.
 #[derive(Clone, Debug)]
 pub struct ResolvedUnit {
@@ -79,6 +90,8 @@ pub struct ResolvedUnit {
     pub unit: Unit,
     /// Index of its cluster in `Fleet::clusters`.
     pub cluster: usize,
+    /// What its project says.
+    pub project: ProjectRecord,
     /// Its sources, in order; or why they cannot be had (the application is then held).
     pub sources: Result<Vec<ResolvedSource>, Diagnostics>,
 }

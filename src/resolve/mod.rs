@@ -49,6 +49,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
             }
         };
         sources.warnings.extend(projects.check(&unit));
+        let project = ProjectRecord { known: projects.knows(application), impersonate: None, windows: Vec::new() };
         sources.warnings.extend(any_namespace(application, destination));
         let instance = fleet.instances.get(&application.key.instance).unwrap_or(&empty);
         let app_name = instance_name(&application.key, &instance.namespace);
@@ -78,7 +79,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
             }
         }
         let sources = if errors.has_errors() { Err(errors) } else { Ok(found) };
-        resolved.units.push(ResolvedUnit { unit, cluster, sources });
+        resolved.units.push(ResolvedUnit { unit, cluster, project, sources });
     }
     resolved.diagnostics.extend(lost.finish());
     resolved.wants = sources.wants.into_iter().collect();
@@ -159,11 +160,16 @@ impl<'a> Projects<'a> {
         Projects { fleet, known, reported: BTreeSet::new() }
     }
 
+    /// Whether the project of an application is declared. `default` exists in every Argo CD.
+    fn knows(&self, application: &Application) -> bool {
+        let (instance, name) = (application.key.instance.as_str(), application.project.as_str());
+        name.is_empty() || name == "default" || self.known.contains(&(instance, name))
+    }
+
     fn check(&mut self, unit: &Unit) -> Option<Diagnostic> {
         let application = &unit.application;
         let (instance, name) = (application.key.instance.as_str(), application.project.as_str());
-        // `default` exists in every Argo CD.
-        if name.is_empty() || name == "default" || self.known.contains(&(instance, name)) {
+        if self.knows(application) {
             return None;
         }
         if !self.reported.insert((instance.to_owned(), name.to_owned())) {
