@@ -6,6 +6,7 @@
 
 pub mod exclusion;
 pub mod glob;
+pub mod health;
 pub mod object;
 pub mod order;
 pub mod schema;
