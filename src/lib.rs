@@ -31,6 +31,7 @@ pub mod compile;
 pub mod expand;
 pub mod explain;
 pub mod lock;
+pub mod plan;
 pub mod read;
 pub mod render;
 pub mod resolve;

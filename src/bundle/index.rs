@@ -237,6 +237,13 @@ impl Entry {
         self == other || text(self) == text(other)
     }
 
+    /// Digest of all that it says, and so of its files.
+    pub fn digest(&self) -> Digest {
+        let mut text = String::new();
+        self.write(&mut text);
+        Digest::of(text.as_bytes())
+    }
+
     fn write(&self, out: &mut String) {
         let [origin, parent] = [("applicationSet", text(&self.application_set)), ("parent", key(self.parent.as_ref()))];
         let namespaces = self.namespaces.iter().map(|namespace| {

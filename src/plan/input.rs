@@ -1,0 +1,113 @@
+//! What planning a cluster starts from, beside the cluster itself: the slices that are meant, what else the fleet has there, and choices.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::application::AppKey;
+use crate::bundle::ObjectRef;
+use crate::cluster::Facts;
+
+use super::desired::DesiredSlice;
+
+/// What is planned on one cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterInput {
+    /// `metadata.name` of fleet.yaml.
+    pub fleet: String,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Namespaces in which parents may lie, the fleet's own first.
+    pub parent_namespaces: Vec<String>,
+    /// The slices that are planned: those that the filters let through.
+    pub slices: Vec<DesiredSlice>,
+    /// Every application that the fleet has on this cluster, whatever the filters say: a parent of none of these is a removed one.
+    pub known: BTreeSet<AppKey>,
+    /// Which objects the applications that are not planned declare, as far as known: an object that leaves a slice may go there.
+    pub elsewhere: BTreeMap<ObjectRef, AppKey>,
+    /// Whether removed applications are looked at; with filters that name applications they are not.
+    pub removals: Removals,
+    /// What renders of this cluster were allowed to read.
+    pub facts: Facts,
+    /// Choices.
+    pub options: Options,
+}
+
+/// Which removed applications are planned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Removals {
+    /// All.
+    #[default]
+    All,
+    /// Those of these names (`--app`) and projects (`--project`); an empty list lets all through.
+    Only {
+        /// Names of applications.
+        applications: Vec<String>,
+        /// Projects, as the parent recorded them.
+        projects: Vec<String>,
+    },
+    /// None.
+    None,
+}
+
+/// Choices of the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether what is no longer declared is deleted.
+    pub prune: Prune,
+    /// Most deletions on one cluster; `None` for the larger of 10 and 20 % of what the fleet owns there, at most 100.
+    pub cluster_deletes: Option<usize>,
+    /// Fields that others own are taken from them.
+    pub take_ownership: bool,
+    /// Only get and list are used.
+    pub read_only: bool,
+    /// Show the result as if this field manager applied.
+    pub compare_as: Option<String>,
+    /// When hooks run.
+    pub hooks: HookRuns,
+    /// Requests to one cluster at a time.
+    pub in_flight: usize,
+    /// Group and kind (`Namespace`, `CustomResourceDefinition.apiextensions.k8s.io`) of protected kinds that may be deleted.
+    pub allow_delete: BTreeSet<String>,
+    /// Allow an application's last object to go although it does not say `allowEmpty`.
+    pub allow_empty: bool,
+    /// `resource.customizations.ignoreDifferences.*` of argocd-cm, as written, by the rest of the key.
+    pub ignore_differences: BTreeMap<String, String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            prune: Prune::Policy,
+            cluster_deletes: None,
+            take_ownership: false,
+            read_only: false,
+            compare_as: None,
+            hooks: HookRuns::OnChange,
+            in_flight: 24,
+            allow_delete: BTreeSet::new(),
+            allow_empty: false,
+            ignore_differences: BTreeMap::new(),
+        }
+    }
+}
+
+/// `--prune`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prune {
+    /// As each application says.
+    #[default]
+    Policy,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// When hooks run (`hooks` of fleet.yaml).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HookRuns {
+    /// When their application changes, install hooks only the first time.
+    #[default]
+    OnChange,
+    /// With every sync, as in Argo CD.
+    EverySync,
+}

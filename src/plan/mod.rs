@@ -1,0 +1,23 @@
+//! What would have to be done on the clusters so that they are as the bundles say: nothing is changed here, every request is a read or a
+//! dry run.
+//!
+//! The unit is the slice, one application on one cluster: [`DesiredSlice`] in, [`SlicePlan`] out. Equal [`SlicePlan::digest`]s are equal
+//! decisions, whatever moved in the status of objects, so that `apply` can plan a slice anew and compare it with what was approved.
+//!
+//! What `apply` may rely on: the actions are in the order of [`Place`]; an action with [`Action::withheld`] is not carried out; a slice
+//! whose [`SlicePlan::status`] is not [`Status::Ready`] is left alone as a whole; and nothing is deleted that the parent's inventory does
+//! not list. An error of the transport is a failure, never an empty answer.
+
+mod action;
+mod desired;
+mod input;
+mod options;
+mod order;
+mod record;
+
+pub use action::{Action, ChangedField, ClusterPlan, Same, Seen, SlicePlan, Status, Verb};
+pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState};
+pub use input::{ClusterInput, HookRuns, Options, Prune, Removals};
+pub use options::{Approval, HookDelete, ObjectOptions, Policy, Propagation, SYNC_OPTIONS};
+pub use order::{Place, Task, arrange, defined_kind};
+pub use record::Record;

@@ -1,0 +1,129 @@
+//! What a slice's parent carries beside its inventory: what a removed application would need, and what the last run left.
+//!
+//! Keys that are not known here (those of `apply`, of a newer fleetc) are kept as they are.
+
+use crate::bundle::Entry;
+use crate::digest::Digest;
+use crate::yaml::{Map, Node};
+
+use super::options::Policy;
+
+/// The record of a slice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The project of the application.
+    pub project: String,
+    /// Digest of the slice that was applied last; see [`DesiredSlice::digest`](super::DesiredSlice).
+    pub bundle: Option<Digest>,
+    /// What the application said about pruning and its end.
+    pub policy: Policy,
+    /// Its sources, as `repoURL@revision path`, for people.
+    pub sources: Vec<String>,
+    /// Whom Argo CD impersonates for it; empty for nobody. Deletions of a removed application act as that, too.
+    pub impersonate: String,
+    /// Whether a first apply has ended well: Helm's install hooks do not run again.
+    pub installed: bool,
+    /// What else is recorded.
+    pub rest: Map,
+}
+
+const KEYS: [&str; 10] = [
+    "project",
+    "bundle",
+    "prune",
+    "allowEmpty",
+    "propagation",
+    "cascade",
+    "syncOptions",
+    "sources",
+    "impersonate",
+    "installed",
+];
+
+impl Record {
+    /// What is to be recorded of an application.
+    pub fn of(entry: &Entry, bundle: Digest) -> Self {
+        let source = |source: &crate::bundle::SourceRecord| {
+            let what = if source.chart.is_empty() { &source.path } else { &source.chart };
+            format!("{}@{} {what}", source.repo_url, source.revision).trim_end().to_owned()
+        };
+        Record {
+            project: entry.project.clone(),
+            bundle: Some(bundle),
+            policy: Policy::of(entry.sync_policy.as_ref(), &entry.sync_options, &entry.finalizers),
+            sources: entry.sources.iter().map(source).collect(),
+            impersonate: entry.impersonate.clone().unwrap_or_default(),
+            installed: false,
+            rest: Map::new(),
+        }
+    }
+
+    /// As a parent carries it.
+    pub fn to_node(&self) -> Node {
+        let mut map = self.rest.clone();
+        let texts = |list: &[String]| Node::seq(list.iter().map(|text| Node::str(text.as_str())).collect());
+        let mut set = |key: &str, value: Node| map.insert(key, value);
+        set("project", Node::str(self.project.as_str()));
+        if let Some(bundle) = &self.bundle {
+            set("bundle", Node::str(bundle.to_string()));
+        }
+        set("prune", Node::bool(self.policy.prune));
+        set("allowEmpty", Node::bool(self.policy.allow_empty));
+        set("propagation", Node::str(self.policy.propagation.name()));
+        set("cascade", Node::bool(self.policy.cascade));
+        set("syncOptions", texts(&self.policy.sync_options));
+        set("sources", texts(&self.sources));
+        set("impersonate", Node::str(self.impersonate.as_str()));
+        set("installed", Node::bool(self.installed));
+        Node::map(map)
+    }
+
+    /// Reads what a parent carries. What is missing is the careful choice: nothing is pruned, nothing is deleted with the application.
+    pub fn read(node: &Node) -> Self {
+        let text = |key: &str| node.get(key).and_then(Node::as_str).unwrap_or_default().to_owned();
+        let flag = |key: &str| node.get(key).and_then(Node::as_bool) == Some(true);
+        let texts = |key: &str| -> Vec<String> {
+            let items = node.get(key).and_then(Node::as_seq).unwrap_or_default();
+            items.iter().filter_map(Node::as_str).map(str::to_owned).collect()
+        };
+        let mut rest = node.as_map().cloned().unwrap_or_default();
+        rest.retain(|key, _| !key.text().is_some_and(|key| KEYS.contains(&key)));
+        Record {
+            project: text("project"),
+            bundle: Digest::parse(&text("bundle")),
+            policy: Policy {
+                prune: flag("prune"),
+                allow_empty: flag("allowEmpty"),
+                propagation: super::Propagation::parse(&text("propagation")).unwrap_or_default(),
+                cascade: flag("cascade"),
+                sync_options: texts("syncOptions"),
+            },
+            sources: texts("sources"),
+            impersonate: text("impersonate"),
+            installed: flag("installed"),
+            rest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Propagation;
+
+    #[test]
+    fn what_is_recorded_is_read_back_and_strangers_stay() {
+        let mut record = Record {
+            project: "shop".into(),
+            bundle: Some(Digest::of(b"x")),
+            sources: vec!["https://git.example.com/shop.git@abc apps/web".into()],
+            installed: true,
+            ..Record::default()
+        };
+        record.policy = Policy { prune: true, propagation: Propagation::Orphan, cascade: true, ..Policy::default() };
+        record.rest.insert("rollout", Node::str("canary"));
+        assert_eq!(Record::read(&record.to_node()), record);
+        let empty = Record::read(&Node::null());
+        assert!(!empty.policy.prune && !empty.policy.cascade && !empty.installed);
+    }
+}
