@@ -15,6 +15,7 @@ pub mod diag;
 pub mod digest;
 pub mod inventory;
 pub mod machine;
+pub mod memory_cluster;
 pub mod memory_world;
 pub mod path;
 pub mod source;
