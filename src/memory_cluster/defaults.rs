@@ -152,11 +152,9 @@ pub(super) fn fill(kind: &Kind, node: &mut Node) {
             set(node, &["metadata", "labels", "kubernetes.io/metadata.name"], text(name));
         }
         "Service" => service(node),
-        "Deployment" => {
-            if str_at(node, &["spec", "strategy", "type"]) == "RollingUpdate" {
-                default(node, &["spec", "strategy", "rollingUpdate", "maxSurge"], text("25%"));
-                default(node, &["spec", "strategy", "rollingUpdate", "maxUnavailable"], text("25%"));
-            }
+        "Deployment" if str_at(node, &["spec", "strategy", "type"]) == "RollingUpdate" => {
+            default(node, &["spec", "strategy", "rollingUpdate", "maxSurge"], text("25%"));
+            default(node, &["spec", "strategy", "rollingUpdate", "maxUnavailable"], text("25%"));
         }
         "NetworkPolicy" => {
             let mut types = vec![text("Ingress")];

@@ -78,11 +78,9 @@ impl MemoryCluster {
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return Err(status::no_path()),
         };
-        let own = |rest: &&[&str]| matches!(rest, [_, _, "status" | "finalize"]);
+        let is_own = group.is_empty() && matches!(rest, [_, _, "status" | "finalize"]);
         let (namespace, rest) = match rest {
-            ["namespaces", namespace, below @ ..] if !below.is_empty() && !(group.is_empty() && own(&rest)) => {
-                (*namespace, below)
-            }
+            ["namespaces", namespace, below @ ..] if !is_own && !below.is_empty() => (*namespace, below),
             _ => ("", rest),
         };
         let (plural, name, subresource) = match rest {
