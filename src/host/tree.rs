@@ -232,11 +232,27 @@ impl Files {
         Arc::clone(known.entry(path.clone()).or_insert(fresh))
     }
 
+    /// The last directory on the way to a path that was walked through before, with no link up to it: from there on a walk goes as it
+    /// would from the root, what it says about links included.
+    fn nearest(&self, path: &TreePath) -> Arc<Directory> {
+        {
+            let known = self.directories.read().unwrap_or_else(PoisonError::into_inner);
+            let mut above = path.parent();
+            while let Some(path) = above {
+                if let Some(directory) = known.get(&path).filter(|directory| directory.path == path) {
+                    return Arc::clone(directory);
+                }
+                above = path.parent();
+            }
+        }
+        self.load(&TreePath::root(), None)
+    }
+
     /// Follows a path from the root, name by name.
     fn walk(&self, path: &TreePath) -> Result<Real, Fault> {
-        let mut at = self.load(&TreePath::root(), None);
-        let mut ahead: Vec<String> = path.segments().map(str::to_owned).collect();
-        ahead.reverse();
+        let mut at = self.nearest(path);
+        let below = path.below(&at.path).unwrap_or_default();
+        let mut ahead: Vec<String> = below.split('/').rev().map(str::to_owned).collect();
         let mut links = 0;
         let mut link_at: Option<TreePath> = None;
         while let Some(name) = ahead.pop() {

@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, LazyLock};
 
+use smol_str::SmolStr;
+
 use super::decode::{Fields, Reader};
 use super::fieldspec::FieldSpec;
 use super::object::selects;
@@ -56,29 +58,30 @@ pub(super) fn defaults() -> Arc<Config> {
 }
 
 impl Config {
-    /// Reads the table; its form is described in its own head.
-    fn parse(table: &str) -> Config {
+    /// Reads the table; its form is described in its own head. Every run does this, so it makes no strings and sorts nothing.
+    fn parse(table: &'static str) -> Config {
         let mut config = Config::default();
         for line in table.lines().filter(|line| !line.starts_with('#')) {
-            let word = |text: &str| if text == "-" { String::new() } else { text.to_owned() };
-            let words: Vec<String> = line.split(' ').map(word).collect();
-            let [section, group, version, kind, rest @ ..] = words.as_slice() else { continue };
-            let gvk = Gvk { group: group.into(), version: version.into(), kind: kind.into() };
+            let mut words = line.split(' ').map(|word| if word == "-" { "" } else { word });
+            let mut word = || words.next().unwrap_or_default();
+            let section = word();
+            let part = SmolStr::new_static;
+            let gvk = Gvk { group: part(word()), version: part(word()), kind: part(word()) };
             if section == "target" {
                 config.name_reference.push(Referral { target: gvk, fields: Vec::new() });
-            } else if let [create, path] = rest {
-                let spec = FieldSpec::new(gvk, path, !create.is_empty());
-                match (section.as_str(), config.name_reference.last_mut()) {
-                    ("nameReference", Some(referral)) => referral.fields.push(spec),
-                    (name, _) => {
-                        if let Some(list) = config.list_mut(name) {
-                            list.push(spec);
-                        }
+                continue;
+            }
+            let create = !word().is_empty();
+            let spec = FieldSpec::of_table(gvk, word(), create);
+            match config.name_reference.last_mut() {
+                Some(referral) if section == "nameReference" => referral.fields.push(spec),
+                _ => {
+                    if let Some(list) = config.list_mut(section) {
+                        list.push(spec);
                     }
                 }
             }
         }
-        config.sort();
         config
     }
 
@@ -285,3 +288,6 @@ fn add_type<'n>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 //! named, `name[]` must be a list and is never made. With `create`, missing maps on the way are made, and a null becomes what
 //! belongs in its place. Walking never copies what it does not change.
 
+use std::sync::OnceLock;
+
 use smol_str::SmolStr;
 
 use super::bounds;
@@ -21,14 +23,14 @@ pub(super) struct Segment {
 }
 
 /// A field of some kinds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct FieldSpec {
     /// The kinds; empty parts match any.
     pub gvk: Gvk,
     /// The path as written.
     pub path: SmolStr,
-    /// The path in parts.
-    pub segments: Vec<Segment>,
+    /// The path in parts, split when they are first asked for: of the hundreds of default fields a run uses few.
+    segments: OnceLock<Box<[Segment]>>,
     /// Make what is missing.
     pub create: bool,
 }
@@ -47,17 +49,34 @@ pub(super) enum Leaf {
 /// What a walk does to a leaf: the new value, `None` to keep it, or why it cannot.
 pub(super) type Change<'f> = dyn FnMut(&Node) -> Result<Option<Node>, String> + 'f;
 
+impl PartialEq for FieldSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.gvk == other.gvk && self.path == other.path && self.create == other.create
+    }
+}
+
+impl Eq for FieldSpec {}
+
 impl FieldSpec {
     /// A spec from its parts.
     pub(super) fn new(gvk: Gvk, path: &str, create: bool) -> Self {
-        let segments = split_path(path, '/')
-            .into_iter()
-            .map(|part| match part.strip_suffix("[]") {
+        FieldSpec { gvk, path: path.into(), segments: OnceLock::new(), create }
+    }
+
+    /// A spec from a row of our own table.
+    pub(super) fn of_table(gvk: Gvk, path: &'static str, create: bool) -> Self {
+        FieldSpec { gvk, path: SmolStr::new_static(path), segments: OnceLock::new(), create }
+    }
+
+    /// The path in parts.
+    pub(super) fn segments(&self) -> &[Segment] {
+        self.segments.get_or_init(|| {
+            let part = |part: String| match part.strip_suffix("[]") {
                 Some(name) => Segment { name: name.into(), list: true },
                 None => Segment { name: part.into(), list: false },
-            })
-            .collect();
-        FieldSpec { gvk, path: path.into(), segments, create }
+            };
+            split_path(&self.path, '/').into_iter().map(part).collect()
+        })
     }
 
     /// Whether it speaks of objects of this kind.
@@ -70,10 +89,10 @@ impl FieldSpec {
     /// # Errors
     /// The path runs into a scalar, or `change` refuses.
     pub(super) fn rewrite(&self, body: &Node, leaf: Leaf, change: &mut Change<'_>) -> Result<Option<Node>, String> {
-        if self.segments.len() > bounds::DEPTH {
+        if self.segments().len() > bounds::DEPTH {
             return Err(format!("a field path has more than {} parts, which is the limit", bounds::DEPTH));
         }
-        rewrite(body, &self.segments, self.create && leaf != Leaf::Never, leaf, change)
+        rewrite(body, self.segments(), self.create && leaf != Leaf::Never, leaf, change)
             .map_err(|reason| format!("field `{}`: {reason}", self.path))
     }
 }

@@ -268,7 +268,7 @@ pub(super) fn set_entries(
         for (key, value) in entries {
             let mut shared = Shared::new(str_node(value));
             for field in fields {
-                alias::note_added(&mut shared, Some(&before), &object.body, &field.segments, key);
+                alias::note_added(&mut shared, Some(&before), &object.body, field.segments(), key);
             }
             shared.keep(&mut object.shared);
         }
