@@ -272,7 +272,7 @@ fn walk_list(
             (items.clone(), items, true)
         }
     };
-    let merged = List { dest: dest_items, patch: patch_items, same, ty: ty.items(), schemas }.merge(keys)?;
+    let merged = List::new(dest_items, patch_items, same, ty.items(), schemas).merge(keys)?;
     let unchanged = dest
         .and_then(Node::as_seq)
         .is_some_and(|items| items.len() == merged.len() && items.iter().zip(&merged).all(|(a, b)| same_node(a, b)));
@@ -302,10 +302,22 @@ struct List<'s> {
     same: bool,
     ty: Option<Type<'s>>,
     schemas: Schemas<'s>,
+    places: Places,
+    patch_places: Places,
+    /// Each value of the key is looked for once.
+    once: bool,
+    /// Elements of `dest` that are gone and have not been taken out yet.
+    gone: Option<Vec<usize>>,
 }
 
-impl List<'_> {
+impl<'s> List<'s> {
+    fn new(dest: Vec<Node>, patch: Vec<Node>, same: bool, ty: Option<Type<'s>>, schemas: Schemas<'s>) -> Self {
+        let (places, patch_places) = Default::default();
+        List { dest, patch, same, ty, schemas, places, patch_places, once: false, gone: None }
+    }
+
     fn merge(mut self, keys: &[&str]) -> Result<Vec<Node>, String> {
+        self.once = keys.len() == 1;
         let (keys, values) =
             if keys.is_empty() { (vec![""], self.primitive_values()) } else { (keys.to_vec(), self.key_values(keys)) };
         self.merge_elements(&keys, values)
@@ -345,14 +357,14 @@ impl List<'_> {
             if used.is_empty() { (0..keys.len()).collect() } else { used }
         };
         let valid_keys: Vec<&str> = valid.iter().filter_map(|at| keys.get(*at).copied()).collect();
-        let mut added: Vec<Node> = Vec::new();
+        let mut added = Added::new(&valid_keys);
         for all in &values {
             let wanted: Vec<String> = valid.iter().map(|at| all.get(*at).cloned().unwrap_or_default()).collect();
             let (place, merged) = self.merge_one(&valid_keys, &wanted)?;
             let Some(mut merged) =
                 merged.filter(|node| !node.is_null() && node.as_map().is_none_or(|map| !map.is_empty()))
             else {
-                set_element(&mut self.dest, None, &valid_keys, &wanted)?;
+                self.remove(&valid_keys, &wanted)?;
                 continue;
             };
             for (key, value) in valid_keys.iter().zip(&wanted) {
@@ -368,18 +380,51 @@ impl List<'_> {
                 }
             }
             if let Some(slot) = place.and_then(|at| self.dest.get_mut(at)) {
+                if !self.places.hold_for(slot, &merged) {
+                    self.places = Places::default();
+                }
                 slot.clone_from(&merged);
             }
-            set_element(&mut added, Some(&merged), &valid_keys, &wanted)?;
+            added.set(merged, &wanted)?;
         }
         if values.is_empty() {
             return Ok(std::mem::take(&mut self.dest));
         }
-        append_rest(added, &self.dest, &valid_keys)
+        self.sweep();
+        append_rest(added.items, &self.dest, &valid_keys)
+    }
+
+    /// Takes out of `dest` what has these key values. Where each value comes once, nobody looks for these elements again, and all that go
+    /// can go together.
+    fn remove(&mut self, keys: &[&str], values: &[String]) -> Result<(), String> {
+        if let ([key], [value]) = (keys, values)
+            && self.once
+            && !key.is_empty()
+            && !value.is_empty()
+            && let Some(found) = self.places.of(&self.dest, key, value)
+        {
+            self.gone.get_or_insert_default().extend(found);
+            return Ok(());
+        }
+        self.sweep();
+        self.places = Places::default();
+        set_element(&mut self.dest, None, keys, values)
+    }
+
+    fn sweep(&mut self) {
+        let Some(gone) = self.gone.take() else { return };
+        let gone: rustc_hash::FxHashSet<usize> = gone.into_iter().collect();
+        let mut at = 0;
+        self.dest.retain(|item| {
+            at += 1;
+            // As set_element does, empty elements go with them.
+            !gone.contains(&(at - 1)) && !item.is_null() && item.as_map().is_none_or(|map| !map.is_empty())
+        });
+        self.places = Places::default();
     }
 
     /// Merges the elements that have these key values: the result, and where in `dest` it also lives.
-    fn merge_one(&self, keys: &[&str], values: &[String]) -> Result<(Option<usize>, Option<Node>), String> {
+    fn merge_one(&mut self, keys: &[&str], values: &[String]) -> Result<(Option<usize>, Option<Node>), String> {
         // Keys without a value do not count here, unless none has one.
         let (mut keys, mut values) = (keys.to_vec(), values.to_vec());
         if values.iter().any(|value| !value.is_empty()) {
@@ -387,10 +432,14 @@ impl List<'_> {
             keys.retain(|_| used.next().unwrap_or(false));
             values.retain(|value| !value.is_empty());
         }
-        let at = find_element(&self.dest, &keys, &values);
+        let at = find_element(&self.dest, &mut self.places, &keys, &values);
         let dest = at.and_then(|at| self.dest.get(at));
-        let patch =
-            if self.same { dest } else { find_element(&self.patch, &keys, &values).and_then(|at| self.patch.get(at)) };
+        let patch = if self.same {
+            dest
+        } else {
+            let at = find_element(&self.patch, &mut self.patch_places, &keys, &values);
+            at.and_then(|at| self.patch.get(at))
+        };
         // `$patch: replace` gives the patch's element, but the list keeps its own.
         let replaced = patch.and_then(|patch| patch.get(DIRECTIVE)).is_some_and(|word| raw(word) == "replace");
         let place = if replaced && !self.same { None } else { at };
@@ -404,6 +453,11 @@ impl List<'_> {
 
 /// Key values that agree where both have one become one (`mergeValues`).
 fn unify(values: &mut [Vec<String>]) {
+    // Where all have the same keys only equal ones agree, and there are none.
+    let lacks = |values: &[String]| values.iter().map(String::is_empty).collect::<Vec<_>>();
+    if values.first().is_none_or(|first| values.iter().all(|values| lacks(values) == lacks(first))) {
+        return;
+    }
     for i in 0..values.len() {
         let first = values[i].clone();
         for j in 0..values.len() {
@@ -429,16 +483,115 @@ fn unified(a: &[String], b: &[String]) -> Option<Vec<String>> {
     (common && a.len() == b.len()).then_some(both)
 }
 
-/// The first element with these key values (kyaml `ElementMatcher`).
-fn find_element(items: &[Node], keys: &[&str], values: &[String]) -> Option<usize> {
-    if keys.first().is_none_or(|key| key.is_empty()) {
-        let wanted = values.first().map(String::as_str).unwrap_or_default();
-        return items.iter().position(|item| raw(item) == wanted);
+/// Lists shorter than this are looked through; to index them would cost more.
+const LONG: usize = 32;
+
+/// Where elements are in a list, ascending, by the text of a key.
+type ByValue = rustc_hash::FxHashMap<String, Vec<usize>>;
+
+fn by_value(items: &[Node], key: &str) -> ByValue {
+    let mut places = ByValue::default();
+    for (at, item) in items.iter().enumerate() {
+        if let Some(value) = key_text(item, key) {
+            places.entry(value.to_owned()).or_default().push(at);
+        }
     }
-    items.iter().position(|item| {
-        item.as_map().is_some()
-            && keys.iter().zip(values).all(|(key, value)| item.get(key).is_some_and(|node| raw(node) == value))
-    })
+    places
+}
+
+/// Where the elements of a long list are, by the keys asked for. Without it, merging a list by key would be quadratic.
+#[derive(Default)]
+struct Places(Vec<(String, ByValue)>);
+
+impl Places {
+    /// The elements with this value of this key, in order; `None` for a short list, which is to be looked through.
+    fn of(&mut self, items: &[Node], key: &str, value: &str) -> Option<&[usize]> {
+        if items.len() < LONG {
+            return None;
+        }
+        let known = self.0.iter().position(|(known, _)| known == key);
+        let at = known.unwrap_or_else(|| {
+            self.0.push((key.to_owned(), by_value(items, key)));
+            self.0.len() - 1
+        });
+        Some(self.0.get(at)?.1.get(value).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    /// Whether they stay right when one element becomes another.
+    fn hold_for(&self, old: &Node, new: &Node) -> bool {
+        self.0.iter().all(|(key, _)| key_text(old, key) == key_text(new, key))
+    }
+}
+
+/// The text by which an element is found: its own for the empty key, else that of its field.
+fn key_text<'n>(item: &'n Node, key: &str) -> Option<&'n str> {
+    if key.is_empty() { Some(raw(item)) } else { item.as_map()?.get(key).map(raw) }
+}
+
+/// The merged elements of a list in the order they came, each where an equal one was.
+struct Added<'k> {
+    items: Vec<Node>,
+    keys: &'k [&'k str],
+    /// Not all are what the key is for: scalars, or mappings.
+    mixed: bool,
+    /// Where they are by the value of the first key, once they are many.
+    places: Option<ByValue>,
+}
+
+impl<'k> Added<'k> {
+    fn new(keys: &'k [&'k str]) -> Self {
+        Added { items: Vec::new(), keys, mixed: false, places: None }
+    }
+
+    /// What [`set_element`] does, without looking at elements that another value of the first key rules out.
+    fn set(&mut self, element: Node, values: &[String]) -> Result<(), String> {
+        let key = self.keys.first().copied().unwrap_or_default();
+        let value = values.first().filter(|value| !value.is_empty() && key_text(&element, key) == Some(value.as_str()));
+        // Scalars among mappings and the other way round are errors to be found.
+        self.mixed |= element.is_scalar() != key.is_empty();
+        let (Some(value), false, true) = (value, self.mixed, self.items.len() >= LONG) else {
+            self.places = None;
+            return set_element(&mut self.items, Some(&element), self.keys, values);
+        };
+        let places = self.places.get_or_insert_with(|| by_value(&self.items, key));
+        let here = places.entry(value.clone()).or_default();
+        let mut found = false;
+        for at in here.iter() {
+            let Some(item) = self.items.get_mut(*at) else { continue };
+            if self
+                .keys
+                .iter()
+                .zip(values)
+                .all(|(key, value)| key_text(item, key).is_some_and(|text| value.is_empty() || text == value))
+            {
+                item.clone_from(&element);
+                found = true;
+            }
+        }
+        if !found {
+            here.push(self.items.len());
+            self.items.push(element);
+        }
+        Ok(())
+    }
+}
+
+/// The first element with these key values (kyaml `ElementMatcher`).
+fn find_element(items: &[Node], places: &mut Places, keys: &[&str], values: &[String]) -> Option<usize> {
+    let (key, value) = (keys.first().copied().unwrap_or_default(), values.first().map_or("", String::as_str));
+    if let Some(found) = places.of(items, key, value) {
+        let mut found = found.iter().copied();
+        return found.find(|at| items.get(*at).is_some_and(|item| has_values(item, keys, values)));
+    }
+    items.iter().position(|item| has_values(item, keys, values))
+}
+
+fn has_values(item: &Node, keys: &[&str], values: &[String]) -> bool {
+    if keys.first().is_none_or(|key| key.is_empty()) {
+        return raw(item) == values.first().map_or("", String::as_str);
+    }
+    item.as_map().is_some()
+        && keys.iter().zip(values).all(|(key, value)| item.get(key).is_some_and(|node| raw(node) == value))
 }
 
 /// Sets, replaces or (without `element`) removes the elements with these key values (kyaml `ElementSetter`). Empty elements go; with fewer
@@ -524,28 +677,37 @@ fn append_rest(mut list: Vec<Node>, rest: &[Node], keys: &[&str]) -> Result<Vec<
 }
 
 fn append_distinct(list: &[Node], rest: &[Node], keys: &[&str]) -> Option<Vec<Node>> {
-    let [key] = keys else { return None };
-    let value = |node: &Node| -> Option<String> {
-        let text = if key.is_empty() { node.text()? } else { node.get(key)?.text()? };
-        if text.is_empty() || node.is_null() { None } else { Some(text.to_owned()) }
+    let values = |node: &Node| -> Option<Vec<String>> {
+        let value = |key: &&str| {
+            let text = if key.is_empty() { node.text()? } else { node.get(key)?.text()? };
+            (!text.is_empty() && !node.is_null()).then(|| text.to_owned())
+        };
+        keys.iter().map(value).collect()
     };
     let mut places = rustc_hash::FxHashMap::default();
-    let mut result = list.to_vec();
     for (at, node) in list.iter().enumerate() {
-        if places.insert(value(node)?, at).is_some() {
+        if places.insert(values(node)?, at).is_some() {
             return None;
         }
     }
+    let mut result: Vec<Option<Node>> = list.iter().cloned().map(Some).collect();
     let mut seen = rustc_hash::FxHashSet::default();
     for node in rest {
-        let value = value(node)?;
-        if !seen.insert(value.clone()) {
+        let values = values(node)?;
+        let there = places.get(&values).and_then(|at| result.get_mut(*at));
+        match there {
+            // By one key it goes where the equal one was; by several that goes, and this comes last.
+            Some(slot) if keys.len() == 1 => *slot = Some(node.clone()),
+            there => {
+                if let Some(slot) = there {
+                    *slot = None;
+                }
+                result.push(Some(node.clone()));
+            }
+        }
+        if !seen.insert(values) {
             return None;
         }
-        match places.get(&value).and_then(|at| result.get_mut(*at)) {
-            Some(slot) => slot.clone_from(node),
-            None => result.push(node.clone()),
-        }
     }
-    Some(result)
+    Some(result.into_iter().flatten().collect())
 }
