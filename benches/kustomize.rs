@@ -1,8 +1,9 @@
 //! `fleetc kustomize` against the original, process against process, in one run: `cargo bench --bench kustomize`.
 //!
-//! Prints the ratio at the median directory of `fixtures/render/kustomize` (and of the folders given as arguments), and time and peak
-//! memory of one kustomization of 1,000, 2,000 and 4,000 Deployments. The original is `KUSTOMIZE`, else `kustomize` of the PATH; without one only our
-//! own figures are printed. It takes about a minute for the 4,000 and so runs there only with `FLEETC_BENCH_FULL=1`.
+//! Prints the ratio at the median directory of `fixtures/render/kustomize` (and of the folders given as arguments), time and peak
+//! memory of one kustomization of 1,000, 2,000 and 4,000 Deployments, and how our time grows where everything is four times as much.
+//! The original is `KUSTOMIZE`, else `kustomize` of the PATH; without one only our own figures are printed. It takes about a minute for
+//! the 4,000 and so runs there only with `FLEETC_BENCH_FULL=1`.
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -10,7 +11,6 @@
 )]
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -42,6 +42,10 @@ fn main() -> io::Result<()> {
     for count in [1000, 2000, 4000] {
         deployments(scratch.path(), count, original.as_deref())?;
     }
+    println!("growth, ours: seconds for 1,000, 4,000 and 16,000, and the factors between them (4 is linear)");
+    for shape in SHAPES {
+        growth(scratch.path(), shape)?;
+    }
     Ok(())
 }
 
@@ -67,7 +71,11 @@ fn directories(root: &Path, original: Option<&OsStr>) -> io::Result<()> {
             let theirs = best_of_three(|| run(original, "build", dir, false))?;
             if theirs.good {
                 ratios.push(theirs.seconds / own.seconds);
-                equal += usize::from(theirs.output == own.output);
+                if theirs.output == own.output {
+                    equal += 1;
+                } else {
+                    println!("  other bytes: {}", dir.display());
+                }
             }
         }
     }
@@ -87,16 +95,7 @@ fn directories(root: &Path, original: Option<&OsStr>) -> io::Result<()> {
 fn deployments(scratch: &Path, count: usize, original: Option<&OsStr>) -> io::Result<()> {
     let dir = scratch.join(count.to_string());
     std::fs::create_dir(&dir)?;
-    let mut text = String::new();
-    for n in 0..count {
-        let _ = write!(
-            text,
-            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app-{n:05}\n  labels:\n    app: app-{n:05}\nspec:\n  selector:\n    \
-             matchLabels:\n      app: app-{n:05}\n  template:\n    metadata:\n      labels:\n        app: app-{n:05}\n    spec:\n      \
-             containers:\n      - name: main\n        image: nginx:1.0\n        ports:\n        - containerPort: 80\n"
-        );
-    }
-    std::fs::write(dir.join("all.yaml"), text)?;
+    std::fs::write(dir.join("all.yaml"), (0..count).map(deployment).collect::<String>())?;
     std::fs::write(
         dir.join("kustomization.yaml"),
         "resources: [all.yaml]\nnamePrefix: p-\nnamespace: ns\nlabels:\n- pairs: {team: a}\n  includeSelectors: true\nimages:\n- name: nginx\n  \
@@ -116,6 +115,97 @@ fn deployments(scratch: &Path, count: usize, original: Option<&OsStr>) -> io::Re
             theirs.mebibytes / own.mebibytes,
             if theirs.output == own.output { "equal" } else { "DIFFERENT" }
         );
+    }
+    Ok(())
+}
+
+/// A kustomization that grows in one way: its name, and the files for a number of things.
+type Shape = (&'static str, fn(usize) -> Vec<(String, String)>);
+
+/// What must not cost more than linear, each by itself.
+const SHAPES: [Shape; 12] = [
+    ("resources alone", |n| all(n, "")),
+    ("namePrefix", |n| all(n, "namePrefix: p-\n")),
+    ("namespace", |n| all(n, "namespace: ns\n")),
+    ("labels with selectors", |n| all(n, "labels:\n- pairs: {team: a}\n  includeSelectors: true\n")),
+    ("images", |n| all(n, "images:\n- name: nginx\n  newTag: \"2.0\"\n")),
+    ("a patch on all", |n| {
+        all(
+            n,
+            "patches:\n- target: {kind: Deployment}\n  patch: |-\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: any}\n    spec: {replicas: 3}\n",
+        )
+    }),
+    ("a replacement into all", |n| {
+        all(
+            n,
+            "replacements:\n- source: {kind: Deployment, name: app-00000}\n  targets:\n  - select: {kind: Deployment}\n    fieldPaths: [metadata.annotations.a]\n    options: {create: true}\n",
+        )
+    }),
+    ("a file each", |n| {
+        let file = |at: usize| (format!("r{at}.yaml"), deployment(at));
+        let list = (0..n).map(|at| format!("- r{at}.yaml\n")).collect::<String>();
+        (0..n).map(file).chain([("kustomization.yaml".to_owned(), format!("resources:\n{list}"))]).collect()
+    }),
+    ("a patch each", |n| {
+        let patch = |at| {
+            format!(
+                "- patch: '{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: app-{at:05}}}, spec: {{replicas: 3}}}}'\n"
+            )
+        };
+        all(n, &format!("patches:\n{}", (0..n).map(patch).collect::<String>()))
+    }),
+    ("configMapGenerator", |n| {
+        let list = (0..n).map(|at| format!("- name: map-{at}\n  literals: [a={at}]\n")).collect::<String>();
+        all(1, &format!("configMapGenerator:\n{list}"))
+    }),
+    ("images, as many, of one resource", |n| {
+        let list = (0..n).map(|at| format!("- name: image-{at}\n  newTag: \"2.0\"\n")).collect::<String>();
+        all(1, &format!("images:\n{list}"))
+    }),
+    ("containers that a patch merges", |n| {
+        let list = |image: &str| (0..n).map(|at| format!("      - name: c{at}\n        {image}\n")).collect::<String>();
+        let head = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  template:\n    spec:\n      containers:\n";
+        vec![
+            ("all.yaml".to_owned(), format!("{head}{}", list("image: nginx"))),
+            ("patch.yaml".to_owned(), format!("{head}{}", list("args: [a]"))),
+            ("kustomization.yaml".to_owned(), "resources: [all.yaml]\npatches:\n- path: patch.yaml\n".to_owned()),
+        ]
+    }),
+];
+
+fn deployment(n: usize) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app-{n:05}\n  labels:\n    app: app-{n:05}\nspec:\n  selector:\n    \
+         matchLabels:\n      app: app-{n:05}\n  template:\n    metadata:\n      labels:\n        app: app-{n:05}\n    spec:\n      \
+         containers:\n      - name: main\n        image: nginx:1.0\n        ports:\n        - containerPort: 80\n"
+    )
+}
+
+/// A file of Deployments and a kustomization that does something to them.
+fn all(count: usize, does: &str) -> Vec<(String, String)> {
+    vec![
+        ("all.yaml".to_owned(), (0..count).map(deployment).collect()),
+        ("kustomization.yaml".to_owned(), format!("resources: [all.yaml]\n{does}")),
+    ]
+}
+
+fn growth(scratch: &Path, (name, files): Shape) -> io::Result<()> {
+    let mut seconds = Vec::new();
+    for count in [1000, 4000, 16000] {
+        let dir = scratch.join(format!("{name} {count}"));
+        std::fs::create_dir(&dir)?;
+        for (file, text) in files(count) {
+            std::fs::write(dir.join(file), text)?;
+        }
+        let own = best_of_three(|| run(OURS.as_ref(), "kustomize", &dir, false))?;
+        if !own.good {
+            return Err(io::Error::other(format!("`{name}` does not build")));
+        }
+        seconds.push(own.seconds);
+        std::fs::remove_dir_all(&dir)?;
+    }
+    if let [small, middle, large] = seconds.as_slice() {
+        println!("  {name:<34} {small:7.3} {middle:7.3} {large:7.3}   {:4.1} {:4.1}", middle / small, large / middle);
     }
     Ok(())
 }
