@@ -59,6 +59,14 @@ impl TreePath {
         if relative.contains('\0') {
             return Err(PathError::Nul);
         }
+        // Mostly it is one plain name.
+        if !relative.contains('/') && !matches!(relative, "" | "." | "..") {
+            return Ok(if self.is_root() {
+                TreePath(Arc::from(relative))
+            } else {
+                TreePath([self.as_str(), "/", relative].concat().into())
+            });
+        }
         let mut parts: Vec<&str> = self.segments().collect();
         for part in relative.split('/') {
             match part {

@@ -1,5 +1,6 @@
 //! `fleetc kustomize DIR`: the bytes of `kustomize build DIR`, and its exit codes (0 or 1).
 
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,9 +35,14 @@ pub(crate) fn run(args: &Kustomize) -> ExitCode {
     let Some(directory) = dir.to_str().and_then(|dir| TreePath::new(dir.trim_start_matches('/')).ok()) else {
         return refused(&args.dir, "its path is not UTF-8", args);
     };
-    match build(&world, &FilePath::new(FileWorld::TREE, directory), &options, &Tools::default()) {
+    let tools = ManuallyDrop::new(Tools::default());
+    match build(&world, &FilePath::new(FileWorld::TREE, directory), &options, &tools) {
         Ok(rendered) => {
-            print_findings(&rendered.warnings, world.sources(), args.color);
+            // The process ends here, and its memory with it: to take thousands of objects apart first would be for nothing.
+            let (rendered, world) = (ManuallyDrop::new(rendered), ManuallyDrop::new(world));
+            if !rendered.warnings.is_empty() {
+                print_findings(&rendered.warnings, world.sources(), args.color);
+            }
             finish(&rendered, args)
         }
         Err(Stop::Failed(mut errors)) => {

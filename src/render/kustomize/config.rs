@@ -62,8 +62,14 @@ impl Config {
     fn parse(table: &'static str) -> Config {
         let mut config = Config::default();
         for line in table.lines().filter(|line| !line.starts_with('#')) {
-            let mut words = line.split(' ').map(|word| if word == "-" { "" } else { word });
-            let mut word = || words.next().unwrap_or_default();
+            let mut rest = line;
+            // Words are short: no search is faster than looking.
+            let mut word = || {
+                let end = rest.bytes().position(|byte| byte == b' ');
+                let (word, more) = end.map_or((rest, ""), |end| (&rest[..end], &rest[end + 1..]));
+                rest = more;
+                if word == "-" { "" } else { word }
+            };
             let section = word();
             let part = SmolStr::new_static;
             let gvk = Gvk { group: part(word()), version: part(word()), kind: part(word()) };
@@ -72,7 +78,7 @@ impl Config {
                 continue;
             }
             let create = !word().is_empty();
-            let spec = FieldSpec::of_table(gvk, word(), create);
+            let spec = FieldSpec::of_table(gvk, rest, create);
             match config.name_reference.last_mut() {
                 Some(referral) if section == "nameReference" => referral.fields.push(spec),
                 _ => {

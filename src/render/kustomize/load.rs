@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, RwLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::accumulate::Accumulation;
 use super::file::{Kustomization, Text};
@@ -29,6 +29,8 @@ pub struct Tools {
     inline_patches: RwLock<FxHashMap<Span, Arc<Read<Content>>>>,
     /// Bases by directory, and whether the load restrictor was on.
     bases: RwLock<FxHashMap<(FilePath, bool), Arc<Base>>>,
+    /// Directories whose paths have no links in them.
+    real: RwLock<FxHashSet<FilePath>>,
 }
 
 /// What a file holds, or why it holds something else.
@@ -142,18 +144,26 @@ impl<'a> Loader<'a> {
     }
 
     fn resolve(&self, path: &FilePath) -> Option<Found> {
-        let mut here = TreePath::root();
+        let mut here = self.nearest_real(path);
         let mut kind = EntryKind::Directory;
-        for segment in path.path.segments() {
+        let mut real = true;
+        for segment in path.path.below(&here).unwrap_or_default().split('/').filter(|segment| !segment.is_empty()) {
             if !kind.is_directory() {
                 return None;
             }
             let next = here.join(segment).ok()?;
             kind = self.world.stat(&FilePath::new(path.tree, next.clone()))?;
             here = match &kind {
-                EntryKind::FileLink(target) | EntryKind::DirectoryLink(target) => target.clone(),
+                EntryKind::FileLink(target) | EntryKind::DirectoryLink(target) => {
+                    real = false;
+                    target.clone()
+                }
                 _ => next,
             };
+            if real && matches!(kind, EntryKind::Directory) {
+                let mut known = self.tools.real.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                known.insert(FilePath::new(path.tree, here.clone()));
+            }
         }
         let found = FilePath::new(path.tree, here);
         if kind.is_directory() {
@@ -163,6 +173,20 @@ impl<'a> Loader<'a> {
         } else {
             None
         }
+    }
+
+    /// The last directory on the way to a path that is known to have no links in its own.
+    fn nearest_real(&self, path: &FilePath) -> TreePath {
+        let known = self.tools.real.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut above = path.path.parent();
+        while let Some(path_above) = above {
+            let there = FilePath::new(path.tree, path_above);
+            if known.contains(&there) {
+                return there.path;
+            }
+            above = there.path.parent();
+        }
+        TreePath::root()
     }
 
     /// What may have been meant by a path that leads nowhere.
@@ -319,7 +343,10 @@ impl<'a> Loader<'a> {
             |text: String| Diagnostics::from(Diagnostic::error("kustomize/kustomization-file", Span::NONE, text));
         let text = |name: &str| Text::detached(name.into());
         let here = Frame { root: directory.clone(), parent: None };
-        let found: Vec<&str> = NAMES.into_iter().filter(|name| self.file(&here, &text(name)).is_ok()).collect();
+        // Two of the three names are usually missing, which is nothing to make an error of.
+        let may_be = |name: &str| directory.join(name).is_ok_and(|path| self.resolve(&path).is_some());
+        let found: Vec<&str> =
+            NAMES.into_iter().filter(|name| may_be(name) && self.file(&here, &text(name)).is_ok()).collect();
         let name = match found.as_slice() {
             [] => {
                 return Err(fail(format!(

@@ -208,7 +208,7 @@ impl Build<'_> {
     ) -> Result<(), Box<Diagnostic>> {
         let schema = self.schema.borrow().clone();
         let schemas = schema.as_deref().map_or(Schemas::Builtin, Schemas::Custom);
-        let Some(object) = objects.bodies_mut().get_mut(place) else { return Ok(()) };
+        let Some(object) = objects.body_mut(place) else { return Ok(()) };
         let before = object.id().clone();
         if allowed.name || allowed.kind {
             object.store_previous();
