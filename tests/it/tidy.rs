@@ -196,6 +196,7 @@ fn the_top_level_holds_what_it_should() {
         "LICENSE",
         "README.md",
         "benches",
+        "build.rs",
         "examples",
         "fixtures",
         "fuzz",
