@@ -181,6 +181,15 @@ pub(super) fn fill(kind: &Kind, node: &mut Node) {
                 }
             });
         }
+        "Role" | "ClusterRole" if node.get("rules").and_then(Node::as_seq).is_none_or(<[Node]>::is_empty) => {
+            set(node, &["rules"], Node::null());
+        }
+        "CronJob" => {
+            for path in [["spec", "jobTemplate"].as_slice(), &["spec", "jobTemplate", "spec", "template"]] {
+                let path: Vec<&str> = path.iter().copied().chain(["metadata"]).collect();
+                default(node, &path, Node::map(Map::new()));
+            }
+        }
         "RoleBinding" | "ClusterRoleBinding" => {
             default(node, &["roleRef", "apiGroup"], text("rbac.authorization.k8s.io"));
             each(node, &["subjects"], |subject| {

@@ -33,8 +33,12 @@ impl MemoryCluster {
         let (uid, version) =
             (str_at(&options, &["preconditions", "uid"]), str_at(&options, &["preconditions", "resourceVersion"]));
         if !uid.is_empty() && uid != at("uid") {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", at("uid"));
-            return Err(status::conflict(kind, &target.name, &why));
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). \
+                 The object might have been deleted and then recreated",
+                at("uid")
+            );
+            return Err(status::precondition(kind, &target.name, &why));
         }
         if !version.is_empty() && version != at("resourceVersion") {
             let why = format!(
@@ -42,7 +46,7 @@ impl MemoryCluster {
                  The object might have been modified",
                 at("resourceVersion")
             );
-            return Err(status::conflict(kind, &target.name, &why));
+            return Err(status::precondition(kind, &target.name, &why));
         }
         let policy = match str_at(&options, &["propagationPolicy"]) {
             "" => request.parameter("propagationPolicy").unwrap_or_default().to_owned(),

@@ -150,26 +150,30 @@ impl Set {
         found
     }
 
+    fn step_text(path: &str, step: &Step) -> String {
+        match step {
+            Step::Field(name) => format!("{path}.{name}"),
+            Step::Value(value) => format!("{path}[={value}]"),
+            Step::Key(keys) => {
+                let node = json::parse(FileId::NONE, keys.as_bytes()).unwrap_or_else(|_| Node::null());
+                let parts: Vec<String> = node
+                    .as_map()
+                    .into_iter()
+                    .flat_map(Map::iter)
+                    .map(|(key, value)| format!("{}={}", key.text().unwrap_or_default(), to_json(value)))
+                    .collect();
+                format!("{path}[{}]", parts.join(","))
+            }
+        }
+    }
+
     fn collect(&self, path: &str, found: &mut Vec<String>) {
-        if self.here {
-            found.push(path.to_owned());
+        // Members of a level come before what lies below any of them.
+        for (step, _) in self.below.iter().filter(|(_, set)| set.here) {
+            found.push(Self::step_text(path, step));
         }
         for (step, set) in &self.below {
-            let text = match step {
-                Step::Field(name) => format!("{path}.{name}"),
-                Step::Value(value) => format!("{path}[={value}]"),
-                Step::Key(keys) => {
-                    let node = json::parse(FileId::NONE, keys.as_bytes()).unwrap_or_else(|_| Node::null());
-                    let parts: Vec<String> = node
-                        .as_map()
-                        .into_iter()
-                        .flat_map(Map::iter)
-                        .map(|(key, value)| format!("{}={}", key.text().unwrap_or_default(), to_json(value)))
-                        .collect();
-                    format!("{path}[{}]", parts.join(","))
-                }
-            };
-            set.collect(&text, found);
+            set.collect(&Self::step_text(path, step), found);
         }
     }
 
@@ -299,6 +303,8 @@ fn walk(old: Option<&Node>, new: Option<&Node>, of: Type<'_>, path: &mut Vec<Ste
     {
         return;
     }
+    // A list's items have the list's type.
+    let always = of.is_always_there() && matches!(path.last(), Some(Step::Field(_)));
     let map = |node: Option<&Node>| node.is_none_or(|node| node.as_map().is_some());
     let seq = |node: Option<&Node>| node.is_none_or(|node| node.as_seq().is_some());
     let empty = |node: Option<&Node>| node.and_then(Node::as_map).is_none_or(Map::is_empty);
@@ -306,6 +312,9 @@ fn walk(old: Option<&Node>, new: Option<&Node>, of: Type<'_>, path: &mut Vec<Ste
         return;
     }
     if map(old) && map(new) {
+        if always && empty(old) && empty(new) {
+            return;
+        }
         if of.is_atomic_map() || (empty(old) && empty(new)) {
             return leaf(path, out);
         }
@@ -349,6 +358,7 @@ fn walk(old: Option<&Node>, new: Option<&Node>, of: Type<'_>, path: &mut Vec<Ste
         return leaf(path, out);
     }
     match (old, new) {
+        _ if always => {}
         (None, Some(_)) => out.added.insert(path),
         (Some(_), None) => out.removed.insert(path),
         _ => {}

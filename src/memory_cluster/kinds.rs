@@ -144,6 +144,11 @@ impl Kind {
         }
     }
 
+    /// `Deployment.apps`, for messages.
+    pub(super) fn group_kind(&self) -> String {
+        if self.group.is_empty() { self.kind.to_string() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
     /// `deployments.apps`, for messages.
     pub(super) fn resource(&self) -> String {
         if self.group.is_empty() { self.plural.to_string() } else { format!("{}.{}", self.plural, self.group) }

@@ -80,6 +80,12 @@ pub(super) fn conflict(kind: &Kind, name: &str, why: &str) -> Refusal {
     failure(409, "Conflict", &message, Some(details(name, &kind.group, &kind.plural, Vec::new())))
 }
 
+/// A conflict of a deletion, which names the kind where others name the resource.
+pub(super) fn precondition(kind: &Kind, name: &str, why: &str) -> Refusal {
+    let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.group_kind());
+    failure(409, "Conflict", &message, Some(details(name, &kind.group, &kind.kind, Vec::new())))
+}
+
 /// What is said of a version that is not the latest.
 pub(super) const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
@@ -123,6 +129,9 @@ impl Fault {
 /// Fields that are refused.
 pub(super) fn invalid(kind: &str, group: &str, name: &str, faults: &[Fault]) -> Refusal {
     let parts: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+    // A field that two checks refuse alike is said once, but stands twice among the causes.
+    let mut parts = parts;
+    parts.dedup();
     let joined = if parts.len() == 1 { parts.concat() } else { format!("[{}]", parts.join(", ")) };
     let group_kind = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
     let causes = faults.iter().map(|fault| cause(fault.reason, &fault.message, &fault.field)).collect();

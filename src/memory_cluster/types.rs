@@ -45,7 +45,7 @@ const LISTS: [(&str, &str, &str); 25] = [
     ("initContainers", "spec", "name"),
     ("ephemeralContainers", "spec", "name"),
     ("volumes", "spec", "name"),
-    ("imagePullSecrets", "*", "name"),
+    ("imagePullSecrets", "spec", "name"),
     ("hostAliases", "spec", "ip"),
     ("topologySpreadConstraints", "spec", "topologyKey,whenUnsatisfiable"),
     ("resourceClaims", "spec", "name"),
@@ -87,6 +87,10 @@ const MAPS: [(&str, &str); 19] = [
     ("localObjectReference", "*"),
     ("params", "none"),
 ];
+
+/// Fields of built-in kinds that are there, if empty, wherever what they stand in is: Go structs, not pointers to them.
+const VALUES: [&str; 9] =
+    ["metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate", "names", "containers"];
 
 impl<'a> Type<'a> {
     /// Of an object of a built-in kind.
@@ -165,6 +169,11 @@ impl<'a> Type<'a> {
             },
             Type::Free => List::Atomic,
         }
+    }
+
+    /// Whether it is never absent.
+    pub(super) fn is_always_there(self) -> bool {
+        matches!(self, Type::Built { name, .. } if VALUES.contains(&name))
     }
 
     /// Whether it is taken whole, if it is a map.

@@ -18,6 +18,19 @@ use crate::yaml::{Map, Node};
 const KEPT: [&str; 7] =
     ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "name", "namespace"];
 
+/// Built-in kinds that a PUT creates (their strategies say `AllowCreateOnUpdate`).
+const CREATED_BY_PUT: [&str; 9] = [
+    "Service",
+    "Endpoints",
+    "Event",
+    "LimitRange",
+    "Lease",
+    "Role",
+    "RoleBinding",
+    "ClusterRole",
+    "ClusterRoleBinding",
+];
+
 impl MemoryCluster {
     pub(super) fn post(&mut self, target: &Target, request: &Request) -> Result<Response, Refusal> {
         let kind = &target.kind;
@@ -50,8 +63,7 @@ impl MemoryCluster {
         check_name(target, &sent)?;
         check_namespace(target, &sent)?;
         let Some(live) = self.get(kind, &target.namespace, &target.name).cloned() else {
-            // Leases are made by whoever writes them first.
-            if kind.kind == "Lease" {
+            if kind.custom.is_none() && CREATED_BY_PUT.contains(&kind.kind.as_str()) {
                 let stamp = self.stamp();
                 let made = self.create(
                     kind,
@@ -67,7 +79,7 @@ impl MemoryCluster {
             }
             return Err(status::not_found(kind, &target.name));
         };
-        self.check_versions(target, &live, &sent)?;
+        Self::check_versions(target, &live, &sent, false)?;
         self.replace(target, &live, sent, request)
     }
 
@@ -81,11 +93,11 @@ impl MemoryCluster {
         let live = live.ok_or_else(|| status::not_found(kind, &target.name))?;
         let base = shown(kind, &live);
         let changed = match content {
-            Content::JsonPatch => json_patch(&base, &sent).map_err(|why| {
+            Content::JsonPatch => json_patch(&base, &sent).map_err(|_| {
                 status::failure(
                     422,
                     "Invalid",
-                    &format!("the server rejected our request due to an error in our request: {why}"),
+                    "the server rejected our request due to an error in our request",
                     Some(object([])),
                 )
             })?,
@@ -95,14 +107,19 @@ impl MemoryCluster {
             return self.rescale(target, &changed, request);
         }
         check_kind(kind, &changed)?;
-        self.check_versions(target, &live, &changed)?;
+        Self::check_versions(target, &live, &changed, true)?;
         self.replace(target, &live, changed, request)
     }
 
     /// Refuses another UID or resource version than the live one.
-    fn check_versions(&self, target: &Target, live: &Node, sent: &Node) -> Result<(), Refusal> {
+    fn check_versions(target: &Target, live: &Node, sent: &Node, is_patch: bool) -> Result<(), Refusal> {
         let at = |node: &Node, key: &str| -> SmolStr { str_at(node, &["metadata", key]).into() };
         let (uid, version) = (at(sent, "uid"), at(sent, "resourceVersion"));
+        if !uid.is_empty() && uid != at(live, "uid") && is_patch {
+            let value = text(uid);
+            let fault = || status::Fault::invalid("metadata.uid", &value, "field is immutable");
+            return Err(status::invalid(&target.kind.kind, &target.kind.group, &target.name, &[fault(), fault()]));
+        }
         if !uid.is_empty() && uid != at(live, "uid") {
             let why =
                 format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", at(live, "uid"));
@@ -190,7 +207,7 @@ impl MemoryCluster {
                 self.create(kind, &target.namespace, &target.name, merged, Some(managers), manager, &stamp, dry)?;
             return Ok(status::answer(201, &shown(kind, &made)));
         };
-        self.check_versions(target, &live, sent)?;
+        Self::check_versions(target, &live, sent, true)?;
         let mut managers = Managers::of(&live);
         let live_shown = shown(kind, &live);
         if managers.0.is_empty() {
@@ -248,7 +265,7 @@ impl MemoryCluster {
             return Err(status::invalid(&kind.kind, &kind.group, &target.name, &faults));
         }
         let live = shown(kind, live);
-        if kind.generation && counted(kind, &live) != counted(kind, &new) {
+        if kind.generation && kind.kind != "PriorityClass" && counted(kind, &live) != counted(kind, &new) {
             let generation = int_at(&live, &["metadata", "generation"]).unwrap_or(0) + 1;
             set(&mut new, &["metadata", "generation"], Node::int(generation));
         }

@@ -7,6 +7,8 @@ mod dependencies;
 mod directory;
 mod examples;
 #[cfg(feature = "host")]
+mod faults_server;
+#[cfg(feature = "host")]
 mod git;
 mod holding;
 #[cfg(feature = "host")]
