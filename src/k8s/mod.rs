@@ -4,7 +4,9 @@
 //! (written there by `record/record.py` from the originals' data) or of a list at the top of the file that uses it; there is no
 //! `if kind == …`. Tables are text, embedded, and read on first use (tens of microseconds).
 
+pub mod conflict;
 pub mod exclusion;
+pub mod fields;
 pub mod glob;
 pub mod health;
 pub mod object;
