@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, format_smolstr};
 
-use super::types::{List, Type};
+use super::shape::{List, Type};
 use crate::span::FileId;
 use crate::yaml::{Map, Node, View, json};
 

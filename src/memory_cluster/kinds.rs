@@ -4,7 +4,7 @@
 use smol_str::{SmolStr, format_smolstr};
 
 use super::node::{list, object, text};
-use super::types::Type;
+use super::shape::Type;
 use crate::yaml::{Map, Node};
 
 /// A kind as it is served in one version.

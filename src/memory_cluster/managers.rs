@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::fields::{self, Set};
 use super::node::{list, object, str_at, text};
-use super::types::Type;
+use super::shape::Type;
 use crate::yaml::{Map, Node};
 
 /// One entry.

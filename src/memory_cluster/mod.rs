@@ -2,7 +2,7 @@
 //!
 //! [`MemoryCluster::answer`] answers the requests of [`crate::api`]: discovery, reads, writes of every kind with server-side apply and
 //! managedFields, deletion with preconditions, finalizers, garbage collection and namespace termination. Controllers run on the virtual clock:
-//! Deployments get ReplicaSets and become ready, Jobs complete, CRDs get established. [`drive`] runs a
+//! Deployments get ReplicaSets and become ready, Jobs complete, CRDs get established. [`drive()`] runs a
 //! [`Machine`](crate::machine::Machine) against it with faults at chosen calls.
 //!
 //! It is as good as what plan and apply look at, and `tests/it/faults_server.rs` compares it with a real server. It has no watches, no
@@ -20,10 +20,10 @@ mod managers;
 mod node;
 mod select;
 mod serve;
+mod shape;
 mod status;
 #[cfg(test)]
 mod tests;
-mod types;
 mod validate;
 mod write;
 

@@ -1,7 +1,7 @@
 //! What a path names in an object: to get it, and to remove it.
 //!
 //! A path finds items of list maps by their keys and items of sets by their value, whatever the list's schema. Live objects have all keys; in
-//! others a key may be left out where the path carries its default ([`DEFAULTS`]). A path that names nothing is nothing to get or remove.
+//! others a key may be left out where the path carries its default (`DEFAULTS`). A path that names nothing is nothing to get or remove.
 
 use super::{Element, FieldSet, scalar_text};
 use crate::yaml::Node;

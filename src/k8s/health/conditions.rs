@@ -1,7 +1,7 @@
 //! Health by the conventions of kstatus (sigs.k8s.io/cli-utils), for kinds without a rule of their own.
 //!
 //! `observedGeneration` behind, `Reconciling` true: progressing. `Stalled` true: degraded. `Ready` (else a small table of its common
-//! synonyms, [`SYNONYMS`]): true is healthy; false or unknown is progressing, degraded only where its reason says so ([`FAILURES`]).
+//! synonyms, `SYNONYMS`): true is healthy; false or unknown is progressing, degraded only where its reason says so (`FAILURES`).
 //! An object without any of these says nothing, and `None` is the answer: nobody waits for a ConfigMap. (kstatus itself takes such an
 //! object as current, which for a wait is the same.)
 

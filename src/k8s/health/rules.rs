@@ -1,4 +1,4 @@
-//! Health of the kinds that Argo CD knows in Go (v3.5 gitops-engine/pkg/health), one row of [`RULES`] a kind; messages are its own.
+//! Health of the kinds that Argo CD knows in Go (v3.5 gitops-engine/pkg/health), one row of `RULES` a kind; messages are its own.
 //!
 //! A version that Argo CD does not know of such a kind is `Unknown`, as there. CronJob, PodDisruptionBudget and
 //! CustomResourceDefinition have no rule in Go: Argo CD carries scripts for them, and their outcome is given here.
