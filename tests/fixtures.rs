@@ -4,6 +4,7 @@
 //! - `args`: the arguments, one a line (default: by the first parts of the path, see [`DEFAULTS`]);
 //! - `expected.yaml` or `expected.json` or `expected.txt`: standard output, exit code 0 unless `expected-exit` says otherwise;
 //! - `expected-error.txt`: standard error, and then the exit code is not 0;
+//! - `expected-original-error.txt`: what an original said, which must stand in standard error as it is, with more around it;
 //! - `expected-exit`: the exit code;
 //! - `expected/`: the files that must lie in the copy afterwards under the same paths (and no other in the folders it names);
 //! - `case.toml`: why the case exists, and `oracle = "…"` where the expectation was recorded from an original.
@@ -103,6 +104,7 @@ fn run_case(name: &str, case: &Path) -> Result<(), String> {
         Ok(())
     };
     let mut expects_failure = false;
+    let mut original_error = None;
     for file in ["expected.yaml", "expected.json", "expected.txt"] {
         if case.join(file).exists() {
             compare(file, &stdout)?;
@@ -112,10 +114,17 @@ fn run_case(name: &str, case: &Path) -> Result<(), String> {
         expects_failure = true;
         compare("expected-error.txt", &stderr)?;
     }
+    if let Ok(original) = fs::read_to_string(case.join("expected-original-error.txt")) {
+        expects_failure = true;
+        original_error = Some(original);
+    }
     if case.join("expected-exit").exists() {
         compare("expected-exit", &format!("{code}\n"))?;
     } else if expects_failure == (code == 0) {
         wrong.push(format!("exit code {code}\n{stderr}"));
+    }
+    if let Some(original) = original_error.filter(|original| !stderr.contains(original.trim_end())) {
+        wrong.push(format!("standard error does not say what the original said:\n{original}"));
     }
     if case.join("expected").is_dir() {
         let want = tree(&case.join("expected"));

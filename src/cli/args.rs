@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Expand(Expand),
     /// Say where an application, an object or a field came from, with file and line: generators, sources, patches, edits
     Explain(Explain),
+    /// Print what `helm template NAME CHART` prints
+    Helm(Helm),
     /// Print what `kustomize build DIR` prints
     Kustomize(Kustomize),
 }
@@ -122,6 +124,77 @@ pub(crate) struct Explain {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
+}
+
+/// Arguments of `helm`: those of `helm template`.
+#[derive(Args, Debug)]
+pub(crate) struct Helm {
+    /// Name of the release [default: release-name], and the chart: a folder or a .tgz
+    #[arg(value_name = "[NAME] CHART", num_args = 1..=2, required = true)]
+    pub(crate) names: Vec<String>,
+    /// Whose output: helm=3 (3.22) or helm=4 (4.3)
+    #[arg(long, value_name = "ENGINE", value_parser = ["helm=3", "helm=4"], default_value = "helm=4")]
+    pub(crate) engine: Option<String>,
+    /// Values in a YAML file, `-` for standard input; may be repeated, the last wins
+    #[arg(long, short = 'f', value_name = "FILE", value_delimiter = ',')]
+    pub(crate) values: Vec<PathBuf>,
+    /// Set values: `a.b=1,c[0]=x`; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Set values that are text whatever they look like
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub(crate) set_string: Vec<String>,
+    /// Set values written as JSON
+    #[arg(long, value_name = "NAME=JSON")]
+    pub(crate) set_json: Vec<String>,
+    /// Set values to the contents of files
+    #[arg(long, value_name = "NAME=FILE")]
+    pub(crate) set_file: Vec<String>,
+    /// Set one value to a text that is taken as it is
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub(crate) set_literal: Vec<String>,
+    /// Namespace of the release [default: HELM_NAMESPACE, else default]
+    #[arg(long, short, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// A template that makes the name of the release
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) name_template: Option<String>,
+    /// With --output-dir: a folder named like the release below it
+    #[arg(long)]
+    pub(crate) release_name: bool,
+    /// Print the CRDs of the chart too
+    #[arg(long)]
+    pub(crate) include_crds: bool,
+    /// Leave the CRDs of the chart out
+    #[arg(long)]
+    pub(crate) skip_crds: bool,
+    /// Leave tests out
+    #[arg(long)]
+    pub(crate) skip_tests: bool,
+    /// Leave hooks out
+    #[arg(long)]
+    pub(crate) no_hooks: bool,
+    /// Print only what these templates made (paths below the chart, with globs); may be repeated
+    #[arg(long, short = 's', value_name = "TEMPLATE")]
+    pub(crate) show_only: Vec<String>,
+    /// API versions that the cluster has beside those that Helm takes for granted; may be repeated
+    #[arg(long, short, value_name = "VERSION", value_delimiter = ',')]
+    pub(crate) api_versions: Vec<String>,
+    /// Version of Kubernetes that the cluster has
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kube_version: Option<String>,
+    /// Set .Release.IsUpgrade instead of .Release.IsInstall
+    #[arg(long)]
+    pub(crate) is_upgrade: bool,
+    /// Do not check values against the chart's schema
+    #[arg(long)]
+    pub(crate) skip_schema_validation: bool,
+    /// Write the documents of each template to a file below this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output_dir: Option<PathBuf>,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
 }
 
 /// Arguments of `kustomize`.

@@ -9,6 +9,7 @@ mod check;
 mod expand;
 mod explain;
 mod explain_object;
+mod helm;
 mod kustomize;
 mod report;
 mod session;
@@ -23,6 +24,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Expand(args) => expand::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Helm(args) => helm::run(&args),
         Command::Kustomize(args) => kustomize::run(&args),
     }
 }

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::GeneratorStep;
-use super::glob::PathPattern;
 use super::glob_doublestar::Doublestar;
 use super::glob_pathspec::Pathspec;
 use super::problems::Reported;
@@ -14,6 +13,7 @@ use super::row::{Row, flatten, fresh, params};
 use super::set::Set;
 use super::trees::Listing;
 use crate::diag::{Cause, Diagnostic};
+use crate::k8s::glob::path::PathPattern;
 use crate::path::TreeId;
 use crate::source::SourceRequest;
 use crate::span::Span;

@@ -1,8 +1,8 @@
 //! Tables of patterns with what the originals find for them.
 
-use super::glob::PathPattern;
 use super::glob_doublestar::Doublestar;
 use super::glob_pathspec::Pathspec;
+use crate::k8s::glob::path::PathPattern;
 
 /// A table: a comment, a line of paths, then a pattern a line with the paths that it finds, or `!` where it is refused.
 fn check(table: &str, find: impl Fn(&str, &[&str]) -> Option<Vec<String>>) {

@@ -4,6 +4,7 @@
 //! store, [`world`] combines all trees of a run into the one [`World`](crate::world::World) that the core asks. No git program and no
 //! other subprocess is started, nothing is fetched, and the user's and the machine's git configuration does not count.
 
+mod clock;
 pub mod files;
 mod git;
 mod objects;
@@ -14,6 +15,7 @@ mod versions;
 pub mod world;
 pub mod write;
 
+pub use clock::Clock;
 pub use files::FileWorld;
 pub use pool::Pool;
 pub use world::{HostOptions, HostWorld};

@@ -6,6 +6,7 @@
 
 pub mod directory;
 mod dispatch;
+pub mod helm;
 pub mod kustomize;
 mod trace;
 

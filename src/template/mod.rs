@@ -33,6 +33,7 @@ mod exec;
 pub mod fast;
 mod fmt;
 mod function;
+pub mod helm;
 mod layout;
 mod letters;
 mod lex;
@@ -191,4 +192,10 @@ fn add_trees(trees: &mut BTreeMap<String, Arc<Tree>>, parsed: Vec<Tree>) {
 /// A value as Go's `%v` prints it.
 pub fn print(value: &Value) -> Vec<u8> {
     fmt::sprint(std::slice::from_ref(value)).unwrap_or_default()
+}
+
+/// A value as one of Go's verbs prints it, such as `%t`.
+pub fn print_with(verb: &str, value: &Value) -> String {
+    let text = fmt::sprintf(verb.as_bytes(), std::slice::from_ref(value)).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
 }

@@ -74,11 +74,14 @@ fn duration(n: i64) -> Value {
     Value::Int(n, IntType::Duration)
 }
 
+fn seconds(args: Arguments<'_>, unit: i64) -> Outcome {
+    Ok(Value::float(in_units(args.int(0), unit)))
+}
+
 /// Whole and fractional parts apart, so that large durations keep their nanoseconds.
 #[expect(clippy::cast_precision_loss, reason = "Go's float64(int64)")]
-fn seconds(args: Arguments<'_>, unit: i64) -> Outcome {
-    let n = args.int(0);
-    Ok(Value::float((n / unit) as f64 + (n % unit) as f64 / unit as f64))
+pub(super) fn in_units(n: i64, unit: i64) -> f64 {
+    (n / unit) as f64 + (n % unit) as f64 / unit as f64
 }
 
 /// Towards zero, to a multiple.

@@ -452,6 +452,12 @@ impl From<bool> for Value {
     }
 }
 
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Value::Map(self.clone()).fmt(f)
+    }
+}
+
 struct ListCell(RefCell<Vec<Value>>);
 struct MapCell(RefCell<BTreeMap<Bytes, Value>>);
 

@@ -136,7 +136,7 @@ fn quote(out: &mut String, text: &[u8], escape: bool) {
 }
 
 /// Numbers are float64; of two equal keys the later wins. The error's text is our own.
-fn parse(text: &[u8]) -> Result<Value, String> {
+pub(in crate::template) fn parse(text: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(text);
     let parsed: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("invalid JSON: {error}"))?;
     Ok(convert(&parsed))

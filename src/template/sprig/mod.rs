@@ -24,6 +24,8 @@ mod strings;
 mod urls;
 
 use super::function::{Failure, Functions};
+pub(super) use json::parse as parse_json;
+pub(super) use semver::{is_version, satisfies};
 
 /// Bytes of one string that a function makes.
 const MAX_BYTES: usize = 64 << 20;

@@ -301,13 +301,22 @@ fn is_part(c: char) -> bool {
 
 /// `semverCompare constraint version`.
 fn compare(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
-    let groups = constraints(&args.text(0))?;
-    let version = Version::parse(&args.text(1))?;
-    let holds = groups.iter().any(|group| {
+    satisfies(&args.text(0), &args.text(1)).map(Value::Bool)
+}
+
+/// Whether a version is within a constraint.
+pub(in crate::template) fn satisfies(constraint: &str, version: &str) -> Result<bool, Failure> {
+    let groups = constraints(constraint)?;
+    let version = Version::parse(version)?;
+    Ok(groups.iter().any(|group| {
         let prereleases = group.iter().any(|constraint| !constraint.version.prerelease.is_empty());
         group.iter().all(|constraint| (prereleases || version.prerelease.is_empty()) && constraint.holds(&version))
-    });
-    Ok(Value::Bool(holds))
+    }))
+}
+
+/// Whether a text is a version, loosely: `1.2` is one.
+pub(in crate::template) fn is_version(text: &str) -> bool {
+    Version::parse(text).is_ok()
 }
 
 /// Alternatives of conjunctions.

@@ -1,11 +1,11 @@
-//! Patterns of git directory generators: Go's `path.Match`.
+//! Go's `path.Match`: patterns of git directory generators and of .helmignore.
 //!
 //! `*` any run without `/`, `?` one character but `/`, `[a-z]` and `[^a-z]` one character (also `/`, as in Go), `\` takes the next
 //! character as it is. There is no `**`: it is `*` twice. A malformed pattern matches nothing there; here it is `None`, and the caller says so.
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct PathPattern {
+pub struct PathPattern {
     /// Runs of tokens, each but the first with a `*` before it; the first may have one too.
     chunks: Vec<Chunk>,
     /// The directories that every match lies in, with final `/`; empty where the pattern starts with something special.
@@ -27,7 +27,7 @@ enum Token {
 
 impl PathPattern {
     /// Compiles a pattern; `None` where it is malformed.
-    pub(super) fn new(pattern: &str) -> Option<Self> {
+    pub fn new(pattern: &str) -> Option<Self> {
         let mut chunks = vec![Chunk::default()];
         let mut rest = pattern.chars();
         while let Some(c) = rest.next() {
@@ -54,12 +54,12 @@ impl PathPattern {
     }
 
     /// The directories that every match lies in, with final `/`.
-    pub(super) fn directory(&self) -> &str {
+    pub fn directory(&self) -> &str {
         &self.directory
     }
 
     /// Whether the whole name matches.
-    pub(super) fn matches(&self, name: &str) -> bool {
+    pub fn matches(&self, name: &str) -> bool {
         let mut name = name;
         let last = self.chunks.len().saturating_sub(1);
         for (at, chunk) in self.chunks.iter().enumerate() {

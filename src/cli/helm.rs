@@ -1,0 +1,243 @@
+//! `fleetc helm [NAME] CHART`: the bytes of `helm template`, and its exit codes (0 or 1).
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use fleetc::diag::Diagnostics;
+use fleetc::host::{Clock, FileWorld};
+use fleetc::path::{FilePath, TreePath};
+use fleetc::render::helm::{
+    Capabilities, Chart, Document, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load_chart,
+    merge_values, no_values, read_archive, read_values, render, set, set_literal, set_with, values_file,
+};
+use fleetc::span::FileId;
+use fleetc::template::{Map, Options, Value};
+
+use super::args::Helm;
+use super::session::{print_findings, print_out};
+
+/// Stack of the thread that renders: templates include each other as deep as Helm allows.
+const STACK: usize = 1 << 30;
+
+/// Runs the command.
+pub(crate) fn run(args: &Helm) -> ExitCode {
+    let outcome = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || work(args));
+        thread.map(std::thread::ScopedJoinHandle::join)
+    });
+    match outcome {
+        Ok(Ok(code)) => code,
+        Ok(Err(_)) | Err(_) => ExitCode::from(1),
+    }
+}
+
+/// What went wrong, in Helm's words; with places for ours.
+struct Failed {
+    message: String,
+    found: Diagnostics,
+}
+
+impl From<String> for Failed {
+    fn from(message: String) -> Self {
+        Failed { message, found: Diagnostics::new() }
+    }
+}
+
+fn work(args: &Helm) -> ExitCode {
+    let world = match FileWorld::open(Path::new("/")) {
+        Ok(world) => world,
+        Err(error) => return refused(&error.to_string()),
+    };
+    match template(args, &world) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            let code = refused(&failed.message);
+            print_findings(&failed.found, world.sources(), args.color);
+            code
+        }
+    }
+}
+
+fn refused(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "Error: {message}");
+    ExitCode::from(1)
+}
+
+fn template(args: &Helm, world: &FileWorld) -> Result<(), Failed> {
+    let profile = if args.engine.as_deref() == Some("helm=3") { Profile::V3 } else { Profile::V4 };
+    let (name, chart) = match args.names.as_slice() {
+        [chart] => ("release-name", chart),
+        [name, chart] => (name.as_str(), chart),
+        _ => return Err("expected at most two arguments, unexpected arguments".to_owned().into()),
+    };
+    let chart = Arc::new(open_chart(Path::new(chart), world, profile)?);
+    let values = given_values(args, world, profile)?;
+    let name = match &args.name_template {
+        Some(template) => release_name(template, profile)?,
+        None => name.to_owned(),
+    };
+    let kube_version = match &args.kube_version {
+        Some(text) => {
+            Some(KubeVersion::parse(text, profile).map_err(|error| format!("invalid kube version '{text}': {error}"))?)
+        }
+        None => None,
+    };
+    let namespace = args.namespace.clone().or_else(|| std::env::var("HELM_NAMESPACE").ok().filter(|n| !n.is_empty()));
+    let clock = Clock;
+    let request = Request {
+        profile,
+        release: Release {
+            name,
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            is_upgrade: args.is_upgrade,
+        },
+        capabilities: Capabilities::new(profile, kube_version, &args.api_versions),
+        skip_schemas: args.skip_schema_validation,
+        options: Options { effects: Some(&clock), ..Options::default() },
+    };
+    let output = render(&chart, &values, &request, &Tools::default()).map_err(|refusal| {
+        let hint = if refusal.debug_hint { "\n\nUse --debug flag to render out invalid YAML" } else { "" };
+        // Where there is no place, our finding would only repeat the message.
+        let mut found = refusal.diagnostics;
+        found.0.retain(|finding| !finding.span.is_none());
+        Failed { message: format!("{}{hint}", refusal.message), found }
+    })?;
+    for warning in &output.warnings {
+        let _ = writeln!(std::io::stderr(), "{warning}");
+    }
+    finish(args, &request.release.name, &output, profile)
+}
+
+fn finish(args: &Helm, release: &str, output: &Output, profile: Profile) -> Result<(), Failed> {
+    let show = Show { crds: args.include_crds && !args.skip_crds, hooks: !args.no_hooks, tests: !args.skip_tests };
+    if let Some(folder) = &args.output_dir {
+        let folder = if args.release_name { folder.join(release) } else { folder.clone() };
+        return write_folder(&folder, output, show).map_err(|error| error.to_string().into());
+    }
+    let text = output.print(show);
+    if args.show_only.is_empty() {
+        print_out(&text);
+        return Ok(());
+    }
+    print_out(&fleetc::render::helm::show_only(&text, &args.show_only, profile)?);
+    Ok(())
+}
+
+fn write_folder(folder: &Path, output: &Output, show: Show) -> std::io::Result<()> {
+    let mut written = std::collections::BTreeSet::new();
+    let mut write = |source: &str, text: &str| -> std::io::Result<()> {
+        let path = folder.join(source);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let fresh = written.insert(source.to_owned());
+        let mut file =
+            std::fs::OpenOptions::new().create(true).write(true).truncate(fresh).append(!fresh).open(&path)?;
+        write!(file, "---\n# Source: {source}\n{text}\n")?;
+        print_out(&format!("wrote {}\n", path.display()));
+        Ok(())
+    };
+    if show.crds {
+        output.crds.iter().try_for_each(|(source, text)| write(source, text))?;
+    }
+    let mut document = |document: &Document| write(&document.source, &document.text);
+    output.manifests.iter().try_for_each(&mut document)?;
+    if show.hooks {
+        output.hooks.iter().filter(|hook| show.tests || !hook.is_test()).try_for_each(&mut document)?;
+    }
+    Ok(())
+}
+
+fn open_chart(path: &Path, world: &FileWorld, profile: Profile) -> Result<Chart, Failed> {
+    let located = |found: Diagnostics| {
+        let message = found.iter().next().map(|error| error.message.clone()).unwrap_or_default();
+        let mut found = found;
+        found.0.retain(|finding| !finding.span.is_none());
+        Failed { message, found }
+    };
+    let absolute = std::fs::canonicalize(path).map_err(|_| {
+        let text = path.display();
+        if text.to_string().contains("://") {
+            format!("`{text}`: only charts on this machine are read; fetch it first")
+        } else {
+            format!("path \"{text}\" not found")
+        }
+    })?;
+    if absolute.is_dir() {
+        return load_chart(world, &inside(&absolute)?, profile).map_err(located);
+    }
+    let bytes = std::fs::read(&absolute).map_err(|error| error.to_string())?;
+    let files = read_archive(&bytes)?;
+    Chart::from_files(files, profile).map_err(located)
+}
+
+/// A path on disk as one of the world, which is the whole disk.
+fn inside(path: &Path) -> Result<FilePath, Failed> {
+    let text = path.to_str().and_then(|text| TreePath::new(text.trim_start_matches('/')).ok());
+    match text {
+        Some(path) => Ok(FilePath::new(FileWorld::TREE, path)),
+        None => Err(format!("the path {} is not UTF-8", path.display()).into()),
+    }
+}
+
+fn given_values(args: &Helm, world: &FileWorld, profile: Profile) -> Result<Map, Failed> {
+    use fleetc::world::World as _;
+    let values = no_values();
+    for path in &args.values {
+        let (id, bytes) = if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(|error| error.to_string())?;
+            (FileId::NONE, bytes)
+        } else {
+            let absolute = std::fs::canonicalize(path)
+                .map_err(|_| format!("open {}: no such file or directory", path.display()))?;
+            let file = world
+                .read(&inside(&absolute)?)
+                .map_err(|found| Failed { message: format!("cannot read {}", path.display()), found })?;
+            (file.id, file.bytes.to_vec())
+        };
+        let name = path.display().to_string();
+        let read = read_values(&values_file(&name, id, &bytes), profile)
+            .map_err(|found| Failed { message: format!("failed to parse {name}"), found })?;
+        merge_values(&values, &read);
+    }
+    let failed = |what: &str, error: String| Failed::from(format!("failed parsing {what} data: {error}"));
+    for text in &args.set_json {
+        let trimmed = text.trim();
+        if trimmed.starts_with('{') {
+            let file = values_file("--set-json", FileId::NONE, trimmed.as_bytes());
+            let read = read_values(&file, profile).map_err(|_| failed("--set-json", "it is no JSON".to_owned()))?;
+            merge_values(&values, &read);
+        } else {
+            set(text, SetKind::Json, &values).map_err(|error| failed("--set-json", error))?;
+        }
+    }
+    for text in &args.set {
+        set(text, SetKind::Typed, &values).map_err(|error| failed("--set", error))?;
+    }
+    for text in &args.set_string {
+        set(text, SetKind::Text, &values).map_err(|error| failed("--set-string", error))?;
+    }
+    let read_file = |path: &str| {
+        std::fs::read(path).map(Value::from).map_err(|_| format!("open {path}: no such file or directory"))
+    };
+    for text in &args.set_file {
+        set_with(text, &values, &read_file).map_err(|error| failed("--set-file", error))?;
+    }
+    for text in &args.set_literal {
+        set_literal(text, &values).map_err(|error| failed("--set-literal", error))?;
+    }
+    Ok(values)
+}
+
+/// `--name-template`: sprig without data.
+fn release_name(template: &str, profile: Profile) -> Result<String, Failed> {
+    let functions = fleetc::template::helm::functions(profile);
+    let parsed = fleetc::template::Template::parse("name-template", template, functions).map_err(|e| e.to_string())?;
+    let clock = Clock;
+    let options = Options { effects: Some(&clock), ..Options::default() };
+    let out = parsed.execute(&Value::Nil, &options).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}

@@ -1,0 +1,23 @@
+//! The machine's clock and randomness, for `fleetc helm`, which behaves as Helm does. No compile of a fleet gets them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::template::Effects;
+
+/// The clock and the randomness of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock;
+
+impl Effects for Clock {
+    fn now(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        // A machine without randomness cannot make passwords: better none than a known one.
+        if getrandom::fill(buffer).is_err() {
+            std::process::abort();
+        }
+    }
+}
