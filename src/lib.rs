@@ -33,6 +33,7 @@ pub mod expand;
 pub mod explain;
 pub mod lock;
 pub mod plan;
+pub mod project;
 pub mod read;
 pub mod render;
 pub mod resolve;

@@ -101,6 +101,8 @@ pub(super) struct Finished {
     /// Without marks, which differ between applications.
     pub(super) body: Node,
     pub(super) span: Span,
+    /// Whether it lives in a namespace.
+    pub(super) namespaced: bool,
     /// Its name is made by the cluster (`generateName`), so that it is never the object of another application.
     pub(super) generated: bool,
     /// How many before it have the same reference, where the name is generated.
@@ -227,7 +229,9 @@ fn write(drafts: Vec<Draft<'_>>, task: &Task, out: &mut Finish) {
             ordinal = *count;
             *count += 1;
         }
-        out.objects.push(Finished { reference: draft.reference, body: draft.body, span, generated, ordinal, text });
+        let namespaced = draft.facts.scope == Scope::Namespaced;
+        let (reference, body) = (draft.reference, draft.body);
+        out.objects.push(Finished { reference, body, span, namespaced, generated, ordinal, text });
     }
     out.text = (!all.is_empty()).then(|| Text::new(all));
 }

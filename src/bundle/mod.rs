@@ -23,6 +23,7 @@ mod finish;
 mod hold;
 mod index;
 mod layout;
+mod permission;
 mod previous;
 mod record;
 mod scope;

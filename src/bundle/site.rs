@@ -13,6 +13,7 @@ use super::finish::{Finish, KindFacts, Task, Text};
 use super::hold;
 use super::index::{Entry, Index, Known, ObjectRef, ScopeRecord, State};
 use super::layout::{self, Layout};
+use super::permission;
 use super::previous::Previous;
 use super::record;
 use super::scope::{Declared, GroupKind, Knowledge};
@@ -304,7 +305,11 @@ impl<'a> Site<'a> {
             for finding in finish.diagnostics.iter() {
                 tally.add(finding.clone(), format!("application `{}`", slot.key));
             }
-            if let Some(error) = finish.diagnostics.iter().find(|finding| finding.is_error()) {
+            let refusals = slot.unit.map(|unit| permission::refusals(&unit.project, finish)).unwrap_or_default();
+            for refusal in &refusals {
+                tally.add(refusal.clone(), format!("application `{}`", slot.key));
+            }
+            if let Some(error) = finish.diagnostics.iter().chain(&refusals).find(|finding| finding.is_error()) {
                 slot.fail(one_line(&format!("bundle: {}", error.message)), &self.directory, input.previous);
             }
         }

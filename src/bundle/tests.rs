@@ -12,6 +12,7 @@ use crate::cluster::{Cluster, ClusterOrigin, Facts};
 use crate::diag::Severity;
 use crate::expand::{AppOrigin, Unit};
 use crate::lock::{BundlesLock, FleetLock};
+use crate::project::{Rules, Target};
 use crate::read::{Instance, OutputFiles, SharedObject, Tracking};
 use crate::render::{Origin, Resource};
 use crate::resolve::{ProjectRecord, ResolvedSource};
@@ -213,6 +214,8 @@ fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
         known: node.get("projectKnown").is_none(),
         impersonate: node.get("impersonate").and_then(Node::text).map(str::to_owned),
         windows: items(node, "windows").to_vec(),
+        rules: node.get("appProject").map(|object| Arc::new(Rules::read(object, (3, 5)).0.unwrap())),
+        target: Target { server: "https://a".to_owned(), name: "a".to_owned(), own: false },
     };
     ResolvedUnit { unit, cluster, project, sources: Ok(vec![resolved]) }
 }

@@ -13,7 +13,7 @@ use super::row::{Row, flatten, fresh, params};
 use super::set::Set;
 use super::trees::Listing;
 use crate::diag::{Cause, Diagnostic};
-use crate::k8s::glob::path::PathPattern;
+use crate::k8s::path_match::PathPattern;
 use crate::path::TreeId;
 use crate::source::SourceRequest;
 use crate::span::Span;

@@ -2,7 +2,7 @@
 
 use super::glob_doublestar::Doublestar;
 use super::glob_pathspec::Pathspec;
-use crate::k8s::glob::path::PathPattern;
+use crate::k8s::path_match::PathPattern;
 
 /// A table: a comment, a line of paths, then a pattern a line with the paths that it finds, or `!` where it is refused.
 fn check(table: &str, find: impl Fn(&str, &[&str]) -> Option<Vec<String>>) {

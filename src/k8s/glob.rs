@@ -5,8 +5,6 @@
 //! A pattern that the original cannot compile matches nothing there; here it is `None`, and the caller says so. Not file system globs:
 //! a leading dot is nothing special. Matching takes time linear in the text.
 
-pub mod path;
-
 use std::hash::{Hash, Hasher};
 
 use regex::Regex;

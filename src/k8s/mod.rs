@@ -11,6 +11,7 @@ pub mod glob;
 pub mod health;
 pub mod object;
 pub mod order;
+pub mod path_match;
 pub mod schema;
 pub mod scope;
 pub mod selector;

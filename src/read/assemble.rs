@@ -103,6 +103,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         shared: configuration.shared.clone(),
         taken: Vec::new(),
         skipped: survey.skipped,
+        strict: survey.options.strict,
     };
     value.taken = taken
         .into_iter()

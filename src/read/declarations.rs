@@ -1,5 +1,7 @@
 //! Objects of Argo CD's API as declarations of a fleet: checked, typed, named. From files and from renders (app-of-apps) alike.
 
+use std::sync::Arc;
+
 use super::fleet::{ApplicationSet, Project};
 use super::objects::{Kind, flatten, kind_of};
 use crate::application::{AppKey, Application};
@@ -7,6 +9,7 @@ use crate::argo::schema::{Engine, Type};
 use crate::argo::tables::{APP_PROJECT, APPLICATION, APPLICATION_SET};
 use crate::argo::{self, Lowering, dns_label_problem, dns_subdomain_problem};
 use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
+use crate::project::Rules;
 use crate::span::Span;
 use crate::yaml::Node;
 
@@ -116,7 +119,10 @@ fn set(
 
 fn project(object: &Node, reading: Reading<'_>, found: &mut Diagnostics) -> Option<Project> {
     let name = name(object, "AppProject", found)?;
-    Some(Project { instance: reading.instance.to_owned(), name, manifest: object.clone(), span: object.span() })
+    let (rules, doubts) = Rules::read(object, reading.engine);
+    found.extend(doubts);
+    let rules = Arc::new(found.take(rules)?);
+    Some(Project { instance: reading.instance.to_owned(), name, manifest: object.clone(), rules, span: object.span() })
 }
 
 fn name(object: &Node, kind: &str, found: &mut Diagnostics) -> Option<String> {

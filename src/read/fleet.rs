@@ -1,11 +1,13 @@
 //! What a fleet is after reading: the domain types of the phase, no wire forms.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::configuration::EngineChoice;
 use crate::application::Application;
 use crate::cluster::Cluster;
 use crate::path::{FilePath, TreePath};
+use crate::project::Rules;
 use crate::span::{Span, Spanned};
 use crate::yaml::Node;
 
@@ -47,6 +49,8 @@ pub struct Fleet {
     pub taken: Vec<Taken>,
     /// What was found and not taken, sorted.
     pub skipped: Vec<Skipped>,
+    /// Whether what could be let pass is an error (`--strict`).
+    pub strict: bool,
 }
 
 /// A file that was taken as a definition and what it declares.
@@ -120,8 +124,8 @@ pub struct Settings {
     pub data: BTreeMap<String, Spanned<String>>,
 }
 
-/// An AppProject. Its rules are enforced from the plan-and-apply issue on; until then it must exist and is recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An AppProject.
+#[derive(Clone, Debug)]
 pub struct Project {
     /// The instance it belongs to.
     pub instance: String,
@@ -129,6 +133,8 @@ pub struct Project {
     pub name: String,
     /// The whole object.
     pub manifest: Node,
+    /// What it permits, without what it inherits from global projects.
+    pub rules: Arc<Rules>,
     /// Where it was written.
     pub span: Span,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::diag::Diagnostics;
 use crate::expand::Unit;
 use crate::path::FilePath;
+use crate::project::{Rules, Target};
 use crate::source::SourceRequest;
 use crate::span::Span;
 use crate::yaml::Node;
@@ -81,6 +82,10 @@ pub struct ProjectRecord {
     pub impersonate: Option<String>,
     /// The sync windows that apply to the application on its cluster, as written, those of global projects included.
     pub windows: Vec<Node>,
+    /// Its rules, those of global projects included; `None` where it is not declared.
+    pub rules: Option<Arc<Rules>>,
+    /// The cluster, as the rules see it.
+    pub target: Target,
 }
 
 /// A unit with its cluster and sources.

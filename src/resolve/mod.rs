@@ -4,21 +4,20 @@
 //! manifests themselves but what decides the source's type: names of files, and the `.argocd-source` files.
 //!
 //! What is wrong with a destination is an error of the phase (`Resolved::diagnostics`), since then nobody knows which application is where.
-//! What is wrong with a source is that unit's own (`ResolvedUnit::sources`), and holds it only. A link out of the repository matters
+//! What is wrong with a source, or refused by the project, is that unit's own (`ResolvedUnit::sources`), and holds it only. A link out of the repository matters
 //! where something follows it: Argo CD refuses the whole repository then, here only what touches the link fails.
 
 mod destination;
 mod environment;
 mod job;
 mod patch;
+mod projects;
 mod source;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use crate::application::{ANY_NAMESPACE, AppKey, Application, DEFAULT_NAMESPACE, Destination};
-use crate::diag::{Diagnostic, Diagnostics, Warned, did_you_mean};
+use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::expand::Unit;
 use crate::read::{Fleet, Instance};
 use crate::span::Span;
@@ -31,7 +30,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
     let registry = destination::Registry::new(fleet);
     let mut sources = source::Sources::new(world, fleet.engines.argocd);
     let mut resolved = Resolved::default();
-    let mut projects = Projects::new(fleet);
+    let mut projects = projects::Projects::new(fleet);
     let mut lost = Lost::default();
     let empty = Instance::default();
     for unit in units {
@@ -48,14 +47,15 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
                 continue;
             }
         };
-        sources.warnings.extend(projects.check(&unit));
-        let project = ProjectRecord { known: projects.knows(application), impersonate: None, windows: Vec::new() };
         sources.warnings.extend(any_namespace(application, destination));
         let instance = fleet.instances.get(&application.key.instance).unwrap_or(&empty);
         let app_name = instance_name(&application.key, &instance.namespace);
+        let Some(place) = fleet.clusters.get(cluster) else { continue };
+        let (project, mut errors) = projects.check(application, destination, place, instance);
         let mut found = Vec::with_capacity(application.sources.len());
-        let mut errors = Diagnostics::new();
-        for (index, source) in application.sources.iter().enumerate() {
+        // What is refused is not even fetched.
+        let wanted = if errors.has_errors() { &[] } else { application.sources.as_slice() };
+        for (index, source) in wanted.iter().enumerate() {
             let context = source::Context {
                 app_name: &app_name,
                 namespace: &destination.namespace,
@@ -82,6 +82,8 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         resolved.units.push(ResolvedUnit { unit, cluster, project, sources });
     }
     resolved.diagnostics.extend(lost.finish());
+    resolved.diagnostics.extend(projects.diagnostics);
+    sources.warnings.extend(projects.warnings);
     resolved.wants = sources.wants.into_iter().collect();
     Warned { value: resolved, diagnostics: sources.warnings }
 }
@@ -144,44 +146,5 @@ pub fn instance_name(key: &AppKey, control_plane: &str) -> String {
         key.name.clone()
     } else {
         format!("{}_{}", key.namespace, key.name)
-    }
-}
-
-/// The projects of a fleet. One that is not declared may live outside the repository, so it is a warning, once.
-struct Projects<'a> {
-    fleet: &'a Fleet,
-    known: BTreeSet<(&'a str, &'a str)>,
-    reported: BTreeSet<(String, String)>,
-}
-
-impl<'a> Projects<'a> {
-    fn new(fleet: &'a Fleet) -> Self {
-        let known = fleet.projects.iter().map(|project| (project.instance.as_str(), project.name.as_str())).collect();
-        Projects { fleet, known, reported: BTreeSet::new() }
-    }
-
-    /// Whether the project of an application is declared. `default` exists in every Argo CD.
-    fn knows(&self, application: &Application) -> bool {
-        let (instance, name) = (application.key.instance.as_str(), application.project.as_str());
-        name.is_empty() || name == "default" || self.known.contains(&(instance, name))
-    }
-
-    fn check(&mut self, unit: &Unit) -> Option<Diagnostic> {
-        let application = &unit.application;
-        let (instance, name) = (application.key.instance.as_str(), application.project.as_str());
-        if self.knows(application) {
-            return None;
-        }
-        if !self.reported.insert((instance.to_owned(), name.to_owned())) {
-            return None;
-        }
-        let span = application.spec("project").map_or(application.span, |node| node.span().or(application.span));
-        let message = format!("the project `{name}` of `{}` is not declared in this fleet", application.key);
-        let found = Diagnostic::warning("resolve/project", span, message);
-        let of = self.fleet.projects.iter().filter(|project| project.instance == instance);
-        Some(match did_you_mean(name, of.map(|project| project.name.as_str())) {
-            Some(near) => found.hint(near),
-            None => found.hint("add its AppProject, so that its rules can be checked"),
-        })
     }
 }

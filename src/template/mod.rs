@@ -55,6 +55,7 @@ pub use error::TemplateError;
 use exec::Scope;
 pub use function::{Arguments, Context, Entry, Failure, Function, Functions, Method, Native, Outcome};
 pub use object::Object;
+pub use time::parse_duration;
 pub use value::{Bytes, List, Map, Value};
 
 /// What a field of a map is when the key is not there: Go's `missingkey` option.

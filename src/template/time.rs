@@ -144,7 +144,10 @@ fn fraction(n: u64, unit: u64) -> String {
 }
 
 /// `time.ParseDuration`, in nanoseconds.
-pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
+///
+/// # Errors
+/// Go's message: no duration.
+pub fn parse_duration(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {}", super::fmt::quote(text.as_bytes()));
     let negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);

@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
 const VOCABULARY: [&str; 8] = ["application", "cluster", "diag", "digest", "path", "source", "span", "world"];
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("yaml", &[]),
     ("template", &["yaml"]),
     ("k8s", &["yaml"]),
     ("argo", &["yaml", "template"]),
     ("memory_world", &[]),
-    ("read", &["yaml", "argo", "k8s"]),
+    ("project", &["yaml", "template", "k8s"]),
+    ("read", &["yaml", "argo", "k8s", "project"]),
     ("expand", &["yaml", "template", "argo", "k8s", "read"]),
-    ("resolve", &["yaml", "argo", "read", "expand"]),
+    ("resolve", &["yaml", "argo", "read", "expand", "project"]),
     ("render", &["yaml", "template", "k8s", "resolve"]),
-    ("bundle", &["yaml", "k8s", "read", "expand", "resolve", "render", "lock"]),
+    ("bundle", &["yaml", "k8s", "read", "expand", "resolve", "render", "lock", "project"]),
     ("lock", &["yaml"]),
     ("check", &["bundle", "lock"]),
     ("api", &["yaml", "k8s"]),

@@ -1,7 +1,7 @@
 //! .helmignore: which files of a folder are no part of the chart. Its rules are like those of .gitignore, but fewer: no `**`, and the last
 //! slash counts. (Helm: pkg/ignore.)
 
-use crate::k8s::glob::path::PathPattern;
+use crate::k8s::path_match::PathPattern;
 
 /// The rules of a chart's root, with the one that is always there: `templates/.?*`.
 #[derive(Debug)]

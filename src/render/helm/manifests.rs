@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::k8s::glob::path::PathPattern;
+use crate::k8s::path_match::PathPattern;
 use crate::span::FileId;
 use crate::template::helm::Profile;
 use crate::yaml::sigs::{Numbers, to_json_value};

@@ -1,4 +1,4 @@
-//! Go's `path.Match`: patterns of git directory generators and of .helmignore.
+//! Go's `path.Match`: directories of git generators, kinds and groups in the lists of AppProjects, paths in .helmignore.
 //!
 //! `*` any run without `/`, `?` one character but `/`, `[a-z]` and `[^a-z]` one character (also `/`, as in Go), `\` takes the next
 //! character as it is. There is no `**`: it is `*` twice. A malformed pattern matches nothing there; here it is `None`, and the caller says so.
