@@ -9,6 +9,7 @@ pub mod exclusion;
 pub mod fields;
 pub mod glob;
 pub mod health;
+pub mod ignore;
 pub mod object;
 pub mod order;
 pub mod path_match;

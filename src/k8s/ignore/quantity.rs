@@ -1,0 +1,79 @@
+//! Quantities: equal by value, however written ("1000m", "1", "1e0"). Rules: apimachinery pkg/api/resource.
+//!
+//! Exact; a number that does not fit 128 bits is no quantity here. Nothing is rounded: below nano, where Kubernetes rounds up, texts stay
+//! as they are.
+
+use smol_str::{SmolStr, format_smolstr};
+
+/// An amount in units of 10⁻⁹.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(i128);
+
+const NANO: i128 = 1_000_000_000;
+
+/// Suffixes with their factor in units of 10⁻⁹.
+const SUFFIXES: [(&str, i128); 17] = [
+    ("n", 1),
+    ("u", 1_000),
+    ("m", 1_000_000),
+    ("", NANO),
+    ("k", NANO * 1_000),
+    ("M", NANO * 1_000_000),
+    ("G", NANO * 1_000_000_000),
+    ("T", NANO * 1_000_000_000_000),
+    ("P", NANO * 1_000_000_000_000_000),
+    ("E", NANO * 1_000_000_000_000_000_000),
+    ("Ki", NANO << 10),
+    ("Mi", NANO << 20),
+    ("Gi", NANO << 30),
+    ("Ti", NANO << 40),
+    ("Pi", NANO << 50),
+    ("Ei", NANO << 60),
+    ("e0", NANO),
+];
+
+impl Quantity {
+    /// Reads a quantity; `None` for what is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
+        let (number, suffix) = rest.split_at_checked(end)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return None;
+        }
+        let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+        let mut value = match SUFFIXES.iter().find(|row| row.0 == suffix) {
+            Some((_, factor)) => digits.checked_mul(*factor)?,
+            None => {
+                let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+                let shift = ten(exponent.unsigned_abs())?;
+                let value = digits.checked_mul(NANO)?;
+                if exponent >= 0 { value.checked_mul(shift)? } else { exact(value, shift)? }
+            }
+        };
+        value = exact(value, ten(u32::try_from(fraction.len()).ok()?)?)?;
+        Some(Quantity(if negative { -value } else { value }))
+    }
+
+    /// The shortest plain form: a whole number, else in the largest of m, u and n that is exact.
+    pub fn text(self) -> SmolStr {
+        for (suffix, factor) in [("", NANO), ("m", 1_000_000), ("u", 1_000)] {
+            if self.0 % factor == 0 {
+                return format_smolstr!("{}{suffix}", self.0 / factor);
+            }
+        }
+        format_smolstr!("{}n", self.0)
+    }
+}
+
+fn ten(exponent: u32) -> Option<i128> {
+    10i128.checked_pow(exponent)
+}
+
+fn exact(value: i128, divisor: i128) -> Option<i128> {
+    (value % divisor == 0).then(|| value / divisor)
+}
