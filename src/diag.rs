@@ -26,6 +26,8 @@ pub enum Cause {
     Fleet,
     /// A source could not be had: exit code 4.
     Source,
+    /// A cluster cannot be reached, refused or failed: exit code 5.
+    Cluster,
     /// The answer is no (stale, refused): exit code 1.
     Answer,
 }

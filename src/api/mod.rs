@@ -87,12 +87,14 @@ pub struct Request {
     pub body: Option<(Content, Arc<str>)>,
     /// The user to act as (`Impersonate-User`).
     pub impersonate: Option<String>,
+    /// The form of the answer (`Accept`) where it is not plain JSON.
+    pub accept: Option<&'static str>,
 }
 
 impl Request {
     /// A request without parameters and body.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Request { method, path: path.into(), query: Vec::new(), body: None, impersonate: None }
+        Request { method, path: path.into(), query: Vec::new(), body: None, impersonate: None, accept: None }
     }
 
     /// Reads a path.
@@ -118,6 +120,13 @@ impl Request {
     #[must_use]
     pub fn acting_as(mut self, user: &str) -> Self {
         self.impersonate = (!user.is_empty()).then(|| user.to_owned());
+        self
+    }
+
+    /// Asks for a form of the answer; servers that do not know it fall back to plain JSON where the value names that too.
+    #[must_use]
+    pub fn accepting(mut self, media_types: &'static str) -> Self {
+        self.accept = Some(media_types);
         self
     }
 

@@ -187,6 +187,8 @@ pub(crate) fn exit_code(diagnostics: &Diagnostics, answer_is_no: bool) -> u8 {
         3
     } else if has(Cause::Source) {
         4
+    } else if has(Cause::Cluster) {
+        5
     } else if answer_is_no || has(Cause::Answer) {
         1
     } else {

@@ -1,10 +1,12 @@
-//! Effects: files, git, threads. Outermost with `cli`; named by nobody in the core.
+//! Effects: files, git, threads, clusters over the network. Outermost with `cli`; named by nobody in the core.
 //!
 //! [`files`] shows a folder on disk as a tree, `git` decides which revision is the working tree and reads the others from the object
-//! store, [`world`] combines all trees of a run into the one [`World`](crate::world::World) that the core asks. No git program and no
-//! other subprocess is started, nothing is fetched, and the user's and the machine's git configuration does not count.
+//! store, [`world`] combines all trees of a run into the one [`World`](crate::world::World) that the core asks. No git program is
+//! started, nothing is fetched, and the user's and the machine's git configuration does not count. [`cluster`] talks to API servers; it
+//! alone may start a program, one that makes credentials and that the user has named.
 
 mod clock;
+pub mod cluster;
 pub mod files;
 mod git;
 mod objects;

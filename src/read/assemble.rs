@@ -99,6 +99,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         applications: declared.applications,
         application_sets: declared.application_sets,
         repositories: configuration.repositories.clone(),
+        contexts: configuration.contexts.clone(),
         output: configuration.output.clone(),
         shared: configuration.shared.clone(),
         taken: Vec::new(),

@@ -41,6 +41,8 @@ pub struct Fleet {
     pub application_sets: Vec<ApplicationSet>,
     /// Which repoURL is which folder of the fleet's own tree or beside it, from fleet.yaml (the command line adds more).
     pub repositories: Vec<Repository>,
+    /// Which kubeconfig context reaches which cluster, by the name of the cluster, from fleet.yaml (the command line wins).
+    pub contexts: Vec<(Spanned<String>, Spanned<String>)>,
     /// How bundles are laid out.
     pub output: Output,
     /// Objects that several applications may claim on one cluster.

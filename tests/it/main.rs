@@ -2,6 +2,10 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read and write files and run the binary")]
 
 mod appset_conformance;
+#[cfg(all(feature = "host", unix))]
+mod clusters;
+#[cfg(all(feature = "host", unix))]
+mod control_plane;
 mod dependencies;
 #[cfg(feature = "host")]
 mod directory;

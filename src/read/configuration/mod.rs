@@ -38,6 +38,8 @@ pub struct Configuration {
     pub instances: Vec<InstanceEntry>,
     /// `clusters`, in their order.
     pub clusters: Vec<ClusterEntry>,
+    /// `contexts`: a cluster's name and the kubeconfig context that reaches it, in their order.
+    pub contexts: Vec<(Spanned<String>, Spanned<String>)>,
     /// `engines`, each where given.
     pub engines: EngineChoice,
     /// `output`.
@@ -204,6 +206,8 @@ fn lower(document: &Node, value: &mut Configuration, found: &mut Diagnostics) {
     for node in items(document, "clusters") {
         value.clusters.extend(cluster(node, value, found));
     }
+    let contexts = document.get("contexts").and_then(Node::as_map).into_iter().flat_map(|map| map.iter());
+    value.contexts = contexts.filter_map(|(key, value)| Some((spanned(key)?, spanned(value)?))).collect();
     for (field, slot) in [
         ("argocd", &mut value.engines.argocd),
         ("kustomize", &mut value.engines.kustomize),

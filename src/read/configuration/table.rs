@@ -23,6 +23,9 @@ pub(super) static FLEET: Type = Type::closed(
             .doc("Several Argo CD instances in one repository, each with its own definitions."),
         opt("clusters", List(&Struct(&CLUSTER)))
             .doc("Clusters that no Secret in the repository declares, and facts about clusters that a render may depend on."),
+        opt("contexts", Map(&String)).doc(
+            "Which kubeconfig context reaches which cluster, by the cluster's name (`instance/name` where several instances have one of that name).",
+        ),
         opt("engines", Struct(&ENGINES)).doc("Whose semantics the fleet is compiled with."),
         opt("output", Struct(&OUTPUT)).doc("How bundles are laid out."),
         opt("shared", List(&Struct(&SHARED))).doc("Objects that several applications may claim on one cluster."),

@@ -1,0 +1,47 @@
+//! Real Kubernetes control planes on loopback, for tests: etcd, API server, controllers, scheduler, and kwok, which plays the nodes, so
+//! that Deployments, StatefulSets and Jobs really become ready.
+//!
+//! `cluster()` and `clusters(n)` give servers that all tests of this process share; a test keeps to namespaces and names of its own.
+//! [`ControlPlane::start`] gives one that is the test's alone. The programs are built once under `target/` (needs Go); where they cannot
+//! be had a test is reported as not run, and fails where `CI` or `FLEETC_REQUIRE_CONTROL_PLANE` is set.
+#![expect(clippy::disallowed_types, reason = "logs of programs and the lock of their build are files")]
+
+mod keys;
+mod programs;
+mod server;
+
+pub(crate) use server::{ControlPlane, dead_port};
+
+use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+/// The shared servers, started when first asked for. They die with this process.
+static SHARED: Mutex<Vec<&'static ControlPlane>> = Mutex::new(Vec::new());
+
+/// The first shared server; `None` where there can be none, which is said.
+pub(crate) fn cluster() -> Option<&'static ControlPlane> {
+    clusters(1)?.pop()
+}
+
+/// The first `number` shared servers.
+pub(crate) fn clusters(number: usize) -> Option<Vec<&'static ControlPlane>> {
+    if !available() {
+        return None;
+    }
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    while shared.len() < number {
+        shared.push(Box::leak(Box::new(ControlPlane::start())));
+    }
+    Some(shared[..number].to_vec())
+}
+
+/// Whether there are programs to run. Says so where there are none, past the test runner's capturing.
+pub(crate) fn available() -> bool {
+    let Err(reason) = programs::programs() else { return true };
+    let required = ["CI", "FLEETC_REQUIRE_CONTROL_PLANE"].into_iter().any(|name| std::env::var_os(name).is_some());
+    assert!(!required, "no control plane: {reason}");
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {name}: no control plane: {reason}");
+    false
+}
