@@ -44,6 +44,7 @@ pub(super) fn compose(
         nodes: 0,
         aliased: 0,
         duplicates: Vec::new(),
+        quoted_merge: false,
         root: None,
         document_start: 0,
         last_end: 0,
@@ -114,6 +115,8 @@ struct Composer<'t, 'd> {
     /// Nodes that all aliases so far stand for.
     aliased: u64,
     duplicates: Vec<Duplicate>,
+    /// A key `<<` that is no merge was met, by the rules of [`Dialect::V3`].
+    quoted_merge: bool,
     root: Option<(Node, Size)>,
     document_start: usize,
     /// End of the last scalar, alias or closing bracket: block collections end there, not at the next token.
@@ -242,6 +245,9 @@ impl<'t> Composer<'t, '_> {
                         }
                     },
                 };
+                if value == "<<" && from == From::Text && self.dialect == Dialect::V3 && self.awaits_key() {
+                    self.quoted_merge = true;
+                }
                 let node = Node::scalar(tag, &**value).with_span(span).with_style(*style);
                 let size = Size { nodes: 1, height: 0 };
                 if let Some(anchor) = properties.anchor {
@@ -302,12 +308,18 @@ impl<'t> Composer<'t, '_> {
         let node = if frame.kind == Kind::Seq {
             Node::seq(self.values.drain(frame.base..).collect())
         } else {
-            let mut entries = Vec::with_capacity((self.values.len() - frame.base) / 2);
+            let mut entries: Vec<(Node, Node)> = Vec::with_capacity((self.values.len() - frame.base) / 2);
             let mut items = self.values.drain(frame.base..);
             while let (Some(key), Some(value)) = (items.next(), items.next()) {
                 entries.push((key, value));
             }
             drop(items);
+            if self.quoted_merge {
+                // kyaml clears `<<` from every mapping, whether it merged or not.
+                if let Some(at) = entries.iter().position(|(key, _)| key.text() == Some("<<")) {
+                    entries.remove(at);
+                }
+            }
             let (entries, positions) = self.settle(entries);
             let entries =
                 if frame.merges.is_empty() { entries } else { self.merge(entries, &positions, &frame.merges) };
@@ -388,8 +400,9 @@ impl<'t> Composer<'t, '_> {
             let place = places.get(&name).copied();
             match place.and_then(|place| settled.get_mut(place).map(|entry| (place, entry))) {
                 Some((place, entry)) => {
-                    self.duplicates.push(Duplicate { key: name, first: entry.0.span(), second: key.span() });
-                    *entry = (key, value);
+                    let earlier = std::mem::replace(entry, (key, value));
+                    let (first, second) = (earlier.0.span(), entry.0.span());
+                    self.duplicates.push(Duplicate { key: name, first, second, earlier: earlier.1 });
                     positions.push(place);
                 }
                 None => {

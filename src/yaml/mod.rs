@@ -67,6 +67,8 @@ pub struct Duplicate {
     pub first: Span,
     /// Where it is again.
     pub second: Span,
+    /// The value that it had first, which is not in the tree.
+    pub earlier: Node,
 }
 
 /// One document of a text.

@@ -79,7 +79,7 @@ pub(super) fn binary_bytes(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The bytes of a `!!binary` scalar as text; bytes that are not UTF-8 become U+FFFD, as in Go's JSON.
-pub(super) fn binary_text(text: &str) -> String {
+pub fn binary_text(text: &str) -> String {
     let Some(bytes) = binary_bytes(text) else { return text.to_owned() };
     // Go replaces each byte that is not UTF-8, not each run.
     bytes.utf8_chunks().fold(String::new(), |mut out, chunk| {

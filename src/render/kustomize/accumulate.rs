@@ -135,6 +135,7 @@ impl<'a> Build<'a> {
         origin: Option<&BuildOrigin>,
     ) -> Done<()> {
         for path in paths {
+            check_named(path, "resources")?;
             match self.loader.find(&frame.root, path) {
                 Ok(Found::File(_)) => {
                     let read = self.loader.resources(frame, path)?;
@@ -312,6 +313,7 @@ impl<'a> Build<'a> {
         origin: Option<&BuildOrigin>,
     ) -> Done<Accumulation> {
         let run = || {
+            check_named(path, "components")?;
             let directory = match self.loader.find(&frame.root, path) {
                 Ok(Found::Directory(directory)) => directory,
                 Ok(Found::File(file)) => {
@@ -502,11 +504,16 @@ impl<'a> Build<'a> {
             objects.drop_empty();
         };
         if !k.patches_strategic_merge.is_empty() {
+            let mut found = 0;
             for entry in &k.patches_strategic_merge {
                 let detail = if entry.value.contains('\n') { "" } else { entry.value.as_str() };
                 self.step(objects, mark("patch", detail, entry.span), |objects| {
-                    Ok(self.patch_strategic_merge(objects, frame, entry)?)
+                    found += self.patch_strategic_merge(objects, frame, entry)?;
+                    Ok(())
                 })?;
+            }
+            if let Some(entry) = k.patches_strategic_merge.first().filter(|_| found == 0) {
+                return Err(super::patch::none_given(entry.span).into());
             }
             note(objects, "PatchStrategicMergeTransformer");
         }
@@ -643,12 +650,14 @@ impl<'a> Build<'a> {
         origin: Option<&BuildOrigin>,
     ) -> Done<()> {
         for plugin in self.plugins(frame, &k.validators, file, origin)? {
-            let bodies = |objects: &Objects| -> Vec<Node> {
-                objects.list().iter().map(|object| without_validated_by(&object.body)).collect()
-            };
-            let before = bodies(&acc.objects);
+            let before: Vec<Node> = acc.objects.list().iter().map(|object| object.body.clone()).collect();
             self.transform(&mut acc.objects, frame, &plugin)?;
-            if before != bodies(&acc.objects) {
+            let after = acc.objects.list();
+            let same = |(before, after): (&Node, &Object)| {
+                without_validated_by(&after.body)
+                    .map_or_else(|| *before == after.body, |after| after == Some(before.clone()))
+            };
+            if before.len() != after.len() || !before.iter().zip(after).all(same) {
                 let text = format!("the validator {} changes objects", plugin.id());
                 return Err(Diagnostic::error("kustomize/validator", plugin.span, text).into());
             }
@@ -657,16 +666,24 @@ impl<'a> Build<'a> {
     }
 }
 
-/// The label that a validator may set.
-fn without_validated_by(body: &Node) -> Node {
-    let mut body = body.clone();
-    if body.at(&["metadata", "labels", "validated-by"]).is_some()
-        && let Some(labels) =
-            body.get_mut("metadata").and_then(|metadata| metadata.get_mut("labels")).and_then(Node::map_mut)
-    {
-        labels.remove("validated-by");
+/// The object without the label that a validator may set; `None` where it is not set. The original then writes all labels anew, and
+/// counts that as a change where they were read from a file or stand before another field: the inner `None`.
+fn without_validated_by(body: &Node) -> Option<Option<Node>> {
+    let metadata = body.get("metadata").and_then(Node::as_map)?;
+    let labels = metadata.get("labels").filter(|labels| labels.get("validated-by").is_some())?;
+    let alone = labels.as_map().is_some_and(|labels| labels.len() == 1);
+    let last = metadata.iter().last().is_some_and(|(key, _)| key.text() == Some("labels"));
+    if !alone && !(last && labels.span().is_none()) {
+        return Some(None);
     }
-    body
+    let mut body = body.clone();
+    let metadata = body.get_mut("metadata").and_then(Node::map_mut)?;
+    if alone {
+        metadata.remove("labels");
+    } else {
+        metadata.get_mut("labels").and_then(Node::map_mut)?.remove("validated-by");
+    }
+    Some(Some(body))
 }
 
 fn set_entries(
@@ -707,6 +724,15 @@ fn plugin_origin(plugin: &Object, origin: Option<&BuildOrigin>) -> Option<BuildO
     let at = BuildOrigin { path: field("path"), repo: field("repo"), reference: field("ref"), ..origin.clone() };
     let id = plugin.id();
     Some(at.configured([&id.gvk.api_version(), &id.gvk.kind, &id.name, &id.namespace], ""))
+}
+
+/// An entry that is nothing would lead to the directory itself.
+fn check_named(path: &Text, field: &str) -> Done<()> {
+    if !path.value.is_empty() {
+        return Ok(());
+    }
+    let text = format!("an entry of `{field}` is empty");
+    Err(Diagnostic::error("kustomize/path", path.span, text).hint("remove it, or name a file or a directory").into())
 }
 
 /// A directory that is being built, or one above it, cannot be a part of itself.

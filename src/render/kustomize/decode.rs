@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
-use crate::span::{Span, Spanned};
-use crate::yaml::{Map, Node, Tag, bool_value};
+use crate::span::{FileId, Span, Spanned};
+use crate::yaml::{self, Dialect, Limits, Map, Node, Tag, bool_value, emit};
 
 /// Collects what is wrong while values are read.
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl Reader {
     pub(super) fn spanned(&mut self, node: Option<&Node>, what: &'static str) -> Spanned<SmolStr> {
         let Some(node) = node else { return Spanned::detached(SmolStr::default()) };
         let text = match node.tag() {
-            Some(Tag::Str | Tag::Timestamp | Tag::Binary) => node.smol().unwrap_or_default(),
+            Some(Tag::Str | Tag::Timestamp | Tag::Binary) => through_yaml(node.smol().unwrap_or_default()),
             Some(Tag::Null) => SmolStr::default(),
             _ => {
                 self.mismatch(node, what, "a string");
@@ -160,6 +160,18 @@ impl Reader {
             self.mismatch(node, what, "a mapping");
             return BTreeMap::new();
         };
-        map.iter().map(|(key, value)| (key.smol().unwrap_or_default(), self.text(Some(value), what))).collect()
+        let key = |key: &Node| through_yaml(key.smol().unwrap_or_default());
+        map.iter().map(|(name, value)| (key(name), self.text(Some(value), what))).collect()
     }
+}
+
+/// A text as the plugins of the original get it: their settings are written as YAML and read again, where U+0085, written as it is, is a
+/// line break.
+fn through_yaml(text: SmolStr) -> SmolStr {
+    if !text.contains('\u{85}') {
+        return text;
+    }
+    let printed = emit::to_yaml(&Node::str(text.clone()));
+    let parsed = yaml::parse(FileId::NONE, printed.as_bytes(), Dialect::V2, &Limits::default());
+    parsed.documents.first().and_then(|document| document.root.smol()).unwrap_or(text)
 }

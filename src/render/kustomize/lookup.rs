@@ -6,7 +6,8 @@
 use regex::Regex;
 
 use super::object::set_key;
-use crate::yaml::{Map, Node, View, emit};
+use crate::span::FileId;
+use crate::yaml::{self, Dialect, Limits, Map, Node, View, emit};
 
 /// The field at a path; `None` where there is none.
 ///
@@ -101,6 +102,8 @@ pub(super) struct Writer<'f> {
     pub set: &'f mut Set<'f>,
     /// How many fields were written.
     pub hits: usize,
+    /// Inside the data that a text holds: fields are found there, but what is written into them is lost.
+    pub detached: bool,
 }
 
 impl Writer<'_> {
@@ -120,6 +123,9 @@ impl Writer<'_> {
         }
         let Some((part, rest)) = path.split_first() else {
             self.hits += 1;
+            if self.detached {
+                return Ok(None);
+            }
             return (self.set)(node, made).map(Some);
         };
         if is_index(part) {
@@ -151,7 +157,7 @@ impl Writer<'_> {
         }
         let new = match node.get(part) {
             Some(field) if field.is_scalar() && !rest.is_empty() => {
-                return Err(format!("`{part}` is {}, so nothing in it can be found", field.what()));
+                return self.find_inside_text(part, field, rest);
             }
             Some(field) => self.write_at(field, rest, false)?,
             None => match self.missing(rest) {
@@ -166,6 +172,24 @@ impl Writer<'_> {
             }
             copy
         }))
+    }
+
+    /// A path that goes on in a text is looked for in the YAML that the text is; the text stays as it is
+    /// (kyaml `handleStructuredDataInScalar`).
+    fn find_inside_text(&mut self, part: &str, field: &Node, rest: &[String]) -> Result<Option<Node>, String> {
+        let text = field.text().unwrap_or_default();
+        let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V3, &Limits::default());
+        let document = match (parsed.documents.into_iter().next(), parsed.error) {
+            (Some(document), _) => document.root,
+            (None, None) => Node::null(),
+            (None, Some(_)) => {
+                return Err(format!("`{part}` is {}, so nothing in it can be found", field.what()));
+            }
+        };
+        let outer = std::mem::replace(&mut self.detached, true);
+        let found = self.write_at(&document, rest, false);
+        self.detached = outer;
+        found.map(|_| None)
     }
 
     fn write_index(&mut self, node: &Node, part: &str, rest: &[String]) -> Result<Option<Node>, String> {

@@ -11,6 +11,7 @@ mod accumulate;
 mod alias;
 mod bounds;
 mod build_metadata;
+mod comments;
 mod config;
 mod decode;
 mod edits;

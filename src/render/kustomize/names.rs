@@ -38,9 +38,7 @@ pub(super) fn fix(objects: &mut [Object], config: &Config) -> Result<(), (Span, 
             continue;
         }
         visible_namespaces(referrer).map_err(|why| (referrer.span, why))?;
-        if by_name.is_empty() {
-            continue;
-        }
+        // Also where nothing was renamed: a field of the wrong shape is an error.
         let mut body = referrer.body.clone();
         for (target, field) in fields.iter() {
             let sieve = Sieve::new(objects, &by_name, at, target, field);

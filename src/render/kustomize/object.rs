@@ -141,6 +141,8 @@ pub(super) struct Object {
     pub prefixes: Vec<SmolStr>,
     /// Name suffixes applied so far, innermost first.
     pub suffixes: Vec<SmolStr>,
+    /// A step has set its name anew: a text without a type, so that one written over it is typed by how it reads.
+    pub untyped_name: bool,
     /// Gets a hash at the end of its name.
     pub needs_hash: bool,
     /// What the generator asked for.
@@ -171,6 +173,7 @@ impl Object {
             previous: Vec::new(),
             prefixes: Vec::new(),
             suffixes: Vec::new(),
+            untyped_name: false,
             needs_hash: false,
             behavior: Behavior::Unspecified,
             generated: false,
@@ -237,6 +240,7 @@ impl Object {
     /// Sets the name, keeping the style in which one is written.
     pub(super) fn set_name(&mut self, name: &str) {
         set_path_text(&mut self.body, &["metadata", "name"], name);
+        self.untyped_name = true;
         self.refresh();
     }
 }

@@ -12,7 +12,7 @@ use super::openapi::Schemas;
 use super::selector::Selector;
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
-use crate::yaml::{Map, Node};
+use crate::yaml::{Map, Node, View};
 
 /// The content of a patch.
 #[derive(Clone, Debug)]
@@ -136,7 +136,7 @@ impl Build<'_> {
         apply_json(objects, &places, &json, patch.span, false)
     }
 
-    /// One entry of `patchesStrategicMerge`: objects written in place, or a file of them.
+    /// One entry of `patchesStrategicMerge`: objects written in place, or a file of them. Returns how many.
     ///
     /// # Errors
     /// It cannot be read, or does not fit.
@@ -145,7 +145,7 @@ impl Build<'_> {
         objects: &mut Objects,
         frame: &Frame<'_>,
         entry: &Text,
-    ) -> Result<(), Box<Diagnostic>> {
+    ) -> Result<usize, Box<Diagnostic>> {
         let patches = match super::resources::read(FileId::NONE, entry.value.as_bytes()) {
             Ok(patches) => patches,
             Err(inline) => match self.loader.resources(frame, entry) {
@@ -163,7 +163,7 @@ impl Build<'_> {
             })?;
             self.merge_into(objects, &[place], &normalized(one), Allowed::default(), entry.span)?;
         }
-        Ok(())
+        Ok(patches.len())
     }
 
     fn inline_patch(&self, text: &str, span: Span) -> Result<Content, Box<Diagnostic>> {
@@ -229,20 +229,44 @@ impl Build<'_> {
             return Ok(());
         }
         restore(&mut object.body, &before, allowed);
+        object.untyped_name |= !allowed.name;
         object.settle_shared();
         if forgets_history(&patch.body) {
             object.previous.clear();
             object.prefixes.clear();
             object.suffixes.clear();
         }
-        if object.duplicate.is_none() {
-            object.duplicate.clone_from(&patch.duplicate);
+        if object.duplicate.is_none()
+            && let Some(duplicate) =
+                patch.duplicate.as_ref().filter(|duplicate| brought(&object.body, duplicate.second))
+        {
+            // Merged into a mapping that was there, only the first of the two counts.
+            object.duplicate = Some(duplicate.clone());
         }
         if object.refresh() || allowed.name || allowed.kind {
             objects.list_mut();
         }
         Ok(())
     }
+}
+
+/// Whether a mapping around a place in a patch is now in the object.
+fn brought(node: &Node, place: Span) -> bool {
+    let outer = node.span();
+    match node.view() {
+        View::Scalar(..) => false,
+        View::Seq(items) => items.iter().any(|item| brought(item, place)),
+        View::Map(map) => {
+            (outer.file == place.file && outer.start <= place.start && place.end <= outer.end && outer != Span::NONE)
+                || map.iter().any(|(_, value)| brought(value, place))
+        }
+    }
+}
+
+/// A list of patches without any.
+pub(super) fn none_given(span: Span) -> Box<Diagnostic> {
+    let error = Diagnostic::error("kustomize/patch", span, "the list of patches holds no patch");
+    Box::new(error.hint("remove the list, or name a patch in it"))
 }
 
 /// Kind and name come back unless the patch may change them; the namespace always does.

@@ -210,10 +210,11 @@ impl Build<'_> {
                 }
                 s.check()?;
                 patches.extend(Some(inline).filter(|inline| !inline.value.is_empty()));
+                let mut found = 0;
                 for entry in &patches {
-                    self.patch_strategic_merge(objects, frame, entry)?;
+                    found += self.patch_strategic_merge(objects, frame, entry)?;
                 }
-                Ok(())
+                if found == 0 { Err(super::patch::none_given(plugin.span).into()) } else { Ok(()) }
             }
             "ReplacementTransformer" => {
                 let items = s.reader.list(s.fields.take("replacements"), "replacements");

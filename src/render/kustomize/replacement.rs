@@ -18,12 +18,12 @@ use crate::yaml::{self, Dialect, Limits, Node, Style, Tag, View, emit, json, pla
 /// The source is not one field, or a target's field is not there.
 pub(super) fn replace(objects: &mut Objects, replacement: &Replacement) -> Result<(), Box<Diagnostic>> {
     let fail = |span: Span, text: String| Box::new(Diagnostic::error("kustomize/replacement", span, text));
-    let (value, targets) = match (&replacement.source, &replacement.source_value, &replacement.targets) {
+    let (mut value, targets) = match (&replacement.source, &replacement.source_value, &replacement.targets) {
         (Some(_), Some(_), Some(_)) => {
             return Err(fail(replacement.span, "`sourceValue` and `source` are mutually exclusive".to_owned()));
         }
         (Some(source), None, Some(targets)) => (source_value(objects, source)?, targets),
-        (None, Some(value), Some(targets)) => (retexted(&Node::str(""), value), targets),
+        (None, Some(value), Some(targets)) => (Value { node: retexted(&Node::str(""), value), read: None }, targets),
         _ => {
             let text = "a replacement must specify a source and at least one target";
             return Err(fail(replacement.span, text.to_owned()));
@@ -31,13 +31,32 @@ pub(super) fn replace(objects: &mut Objects, replacement: &Replacement) -> Resul
     };
     for target in targets {
         let depth = target.field_paths.iter().map(|path| split_field_path(&path.value).len()).max().unwrap_or(2);
-        bounds::Copies::new().take(&value, depth).map_err(|why| fail(replacement.span, why))?;
-        write_target(objects, &value, target, replacement.span)?;
+        bounds::Copies::new().take(&value.node, depth).map_err(|why| fail(replacement.span, why))?;
+        write_target(objects, &mut value, target, replacement.span)?;
     }
     Ok(())
 }
 
-fn source_value(objects: &Objects, source: &Source) -> Result<Node, Box<Diagnostic>> {
+/// The value to write.
+struct Value {
+    node: Node,
+    /// Which object it is read from, and where. The original copies nothing, so that a target that is the source changes what later ones get.
+    read: Option<(usize, Vec<String>)>,
+}
+
+impl Value {
+    /// After an object was written.
+    fn read_again(&mut self, at: usize, body: &Node) {
+        if let Some((source, path)) = &self.read
+            && *source == at
+            && let Ok(Some(node)) = lookup(body, path)
+        {
+            self.node = node.clone();
+        }
+    }
+}
+
+fn source_value(objects: &Objects, source: &Source) -> Result<Value, Box<Diagnostic>> {
     let fail = |text: String| Box::new(Diagnostic::error("kustomize/replacement-source", source.span, text));
     let wanted =
         Id { gvk: source.gvk.clone(), name: source.name.clone(), namespace: source.namespace.clone(), cluster: false };
@@ -46,38 +65,42 @@ fn source_value(objects: &Objects, source: &Source) -> Result<Node, Box<Diagnost
             && (wanted.namespace.is_empty() || wanted.effective_namespace() == id.effective_namespace())
             && selects(&wanted.gvk, &id.gvk)
     };
-    let mut matches = objects.list().iter().filter(|object| object.all_ids().any(|id| fits(&id)));
-    let Some(object) = matches.next() else {
+    let mut matches = objects.list().iter().enumerate().filter(|(_, object)| object.all_ids().any(|id| fits(&id)));
+    let Some((at, object)) = matches.next() else {
         let mut error = fail(format!("nothing selected by {wanted}"));
         let names: Vec<String> = objects.list().iter().map(|object| object.id().name.to_string()).collect();
         error.hints.extend(crate::diag::did_you_mean(&source.name, names.iter().map(String::as_str)));
         return Err(error);
     };
-    if let Some(other) = matches.next() {
+    if let Some((_, other)) = matches.next() {
         return Err(fail(format!("multiple matches for selector {wanted}"))
             .label(object.span, "this one")
             .label(other.span, "and this one")
             .into());
     }
     let path = if source.field_path.is_empty() { "metadata.name" } else { &source.field_path };
-    let node = lookup(&object.body, &split_field_path(path)).map_err(fail)?;
+    let parts = split_field_path(path);
+    let node = lookup(&object.body, &parts).map_err(fail)?;
     let Some(node) = node.filter(|node| !is_nil_or_empty(node)) else {
         return Err(fail(format!("fieldPath `{path}` is missing for replacement source {}", object.id())));
     };
     let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) else {
-        return Ok(node.clone());
+        return Ok(Value { node: node.clone(), read: Some((at, parts)) });
     };
     let Some(text) = node.text() else {
         return Err(fail("the delimiter option can only be used with a text".to_owned()));
     };
     let part = usize::try_from(options.index).ok().and_then(|at| text.split(options.delimiter.as_str()).nth(at));
     match part {
-        Some(part) => Ok(Node::scalar(node.tag().unwrap_or(Tag::Str), part).with_style(node.style())),
+        Some(part) => {
+            let node = Node::scalar(node.tag().unwrap_or(Tag::Str), part).with_style(node.style());
+            Ok(Value { node, read: None })
+        }
         None => Err(fail(format!("options.index {} is out of bounds for `{path}`", options.index))),
     }
 }
 
-fn write_target(objects: &mut Objects, value: &Node, target: &Target, entry: Span) -> Result<(), Box<Diagnostic>> {
+fn write_target(objects: &mut Objects, value: &mut Value, target: &Target, entry: Span) -> Result<(), Box<Diagnostic>> {
     let fail = |span: Span, text: String| Box::new(Diagnostic::error("kustomize/replacement-target", span, text));
     let Some(select) = &target.select else {
         return Err(fail(target.span, "a target must specify resources to `select`".to_owned()));
@@ -98,7 +121,7 @@ fn write_target(objects: &mut Objects, value: &Node, target: &Target, entry: Spa
         })
     };
     let mut renamed = false;
-    for object in objects.bodies_mut() {
+    for (at, object) in objects.bodies_mut().iter_mut().enumerate() {
         if !compiled.matches_metadata(&object.body)
             || rejected(object)
             || !object.all_ids().any(|id| compiled.matches_id(&id))
@@ -106,7 +129,8 @@ fn write_target(objects: &mut Objects, value: &Node, target: &Target, entry: Spa
             continue;
         }
         for (path, parts) in paths.iter().zip(&split) {
-            let new = write(&object.body, parts, value, target.options.as_ref()).map_err(|why| {
+            let untyped = object.untyped_name && is_name(parts);
+            let new = write(&object.body, parts, &value.node, target.options.as_ref(), untyped).map_err(|why| {
                 let verb = if target.options.as_ref().is_some_and(|options| options.create) {
                     "find or create"
                 } else {
@@ -118,6 +142,7 @@ fn write_target(objects: &mut Objects, value: &Node, target: &Target, entry: Spa
             })?;
             object.body = new;
             object.settle_shared();
+            value.read_again(at, &object.body);
         }
         object.edits.push(entry);
         renamed |= object.refresh();
@@ -128,13 +153,34 @@ fn write_target(objects: &mut Objects, value: &Node, target: &Target, entry: Spa
     Ok(())
 }
 
-/// The object with a value written to all fields that a path matches.
-fn write(body: &Node, path: &[String], value: &Node, options: Option<&FieldOptions>) -> Result<Node, String> {
+fn is_name(path: &[String]) -> bool {
+    matches!(path, [metadata, name] if metadata == "metadata" && name == "name")
+}
+
+/// The object with a value written to all fields that a path matches. An untyped field gets the type that the new text reads as.
+fn write(
+    body: &Node,
+    path: &[String],
+    value: &Node,
+    options: Option<&FieldOptions>,
+    untyped: bool,
+) -> Result<Node, String> {
     let create = options.is_some_and(|options| options.create).then(|| Shape::of(value));
     if let Ok(new) = write_inside_text(body, path, value, options, create) {
         return Ok(new);
     }
-    write_plainly(body, path, value, options, create)
+    let new = write_plainly(body, path, value, options, create)?;
+    Ok(match new.at(&["metadata", "name"]).filter(|_| untyped).map(|name| (name, name.smol())) {
+        Some((name, Some(text))) => {
+            let name = retexted(name, &text);
+            let mut new = new.clone();
+            if let Some(slot) = new.get_mut("metadata").and_then(|metadata| metadata.get_mut("name")) {
+                *slot = name;
+            }
+            new
+        }
+        _ => new,
+    })
 }
 
 fn write_plainly(
@@ -155,7 +201,7 @@ fn write_plainly(
         }
         _ => written(field, made, value, options),
     };
-    let mut writer = Writer { create, set: &mut set, hits: 0 };
+    let mut writer = Writer { create, set: &mut set, hits: 0, detached: false };
     let new = writer.write(body, path)?;
     if writer.hits == 0 { Err(String::new()) } else { Ok(new.unwrap_or_else(|| body.clone())) }
 }
@@ -223,7 +269,7 @@ fn write_inside_text(
             return Err("the text is empty".to_owned());
         };
         let changed = write_plainly(&document.root, inner, value, options, create)?;
-        let printed = print_like(&changed, text)?;
+        let printed = print_like(&document.root, &changed, text)?;
         let tag = field.tag().unwrap_or(Tag::Str);
         let new = Node::scalar(tag, printed).with_style(field.style()).with_span(field.span());
         let mut set = |_: &Node, _: bool| Ok(new.clone());
@@ -255,7 +301,7 @@ impl Exact<'_> {
 }
 
 /// Prints changed data in the manner of the text it came from: JSON (indented if that was), else YAML.
-fn print_like(node: &Node, text: &str) -> Result<String, String> {
+fn print_like(old: &Node, node: &Node, text: &str) -> Result<String, String> {
     match text.trim().chars().next() {
         None => Err("the text is empty".to_owned()),
         Some('{' | '[') => {
@@ -263,7 +309,12 @@ fn print_like(node: &Node, text: &str) -> Result<String, String> {
                 json::to_json(&emit::through_kyaml(node)).map_err(|_| "the value has no form in JSON".to_owned())?;
             if text.contains('\n') && text.contains("  ") { Ok(indented(&compact)) } else { Ok(compact) }
         }
-        Some(_) => Ok(emit::to_yaml_v3_with(node, emit::V3 { compact: true, values: false }).trim().to_owned()),
+        Some(_) => {
+            let print = |node: &Node| emit::to_yaml_v3_with(node, emit::V3 { compact: true, values: false });
+            let printed = print(node);
+            let whole = super::comments::put_back(text, &print(old), &printed).unwrap_or(printed);
+            Ok(whole.trim().to_owned())
+        }
     }
 }
 

@@ -3,13 +3,15 @@
 //!
 //! A problem is not yet an error here: a text that is no resource may be a path, a directory or a JSON patch.
 
+use std::borrow::Cow;
+
 use smol_str::SmolStr;
 
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
-use crate::yaml::{self, Dialect, Document, Duplicate, Limits, Node, Number, Style, Tag, View, emit};
+use crate::yaml::{self, Dialect, Document, Duplicate, Limits, Map, Node, Number, Style, Tag, View, emit};
 
-use super::object::{Object, is_nil_or_empty, meta_text};
+use super::object::{Object, is_nil_or_empty, meta_text, str_node};
 
 /// Reads the objects of a text. `file` gives their places.
 ///
@@ -17,7 +19,8 @@ use super::object::{Object, is_nil_or_empty, meta_text};
 /// The text is no YAML, or a document is no object with kind and name.
 pub(super) fn read(file: FileId, bytes: &[u8]) -> Result<Vec<Object>, Box<Diagnostic>> {
     check_separators(file, bytes)?;
-    let parsed = yaml::parse(file, bytes, Dialect::V3, &Limits::default());
+    let bytes = only_first_documents(bytes);
+    let parsed = yaml::parse(file, &bytes, Dialect::V3, &Limits::default());
     if let Some(error) = parsed.error {
         return Err(Box::new(error));
     }
@@ -31,6 +34,8 @@ fn read_documents(documents: Vec<Document>) -> Result<Vec<Object>, Box<Diagnosti
         if document.root.is_null() {
             continue;
         }
+        let mut document = document;
+        settle_duplicates(&mut document);
         let duplicate = first_duplicate(&document);
         let span = if document.root.span().is_none() { document.span } else { document.root.span() };
         // A file that is one list is its items.
@@ -112,6 +117,95 @@ fn within(duplicate: Option<&Duplicate>, outer: Span) -> Option<Duplicate> {
     duplicate.filter(|duplicate| outer.start <= duplicate.second.start && duplicate.second.end <= outer.end).cloned()
 }
 
+/// Of two equal keys the original finds the first. Two `annotations` become one when the original writes them anew at the end: what the
+/// first has, and what only the second has.
+fn settle_duplicates(document: &mut Document) {
+    let outer = document.root.at(&["metadata", "annotations"]).map(Node::span);
+    let mut united = None;
+    for (at, duplicate) in document.duplicates.iter().enumerate() {
+        let inside =
+            outer.is_some_and(|outer| outer.start <= duplicate.second.start && duplicate.second.end <= outer.end);
+        if inside {
+            continue;
+        }
+        let own = document.root.get("metadata").and_then(Node::as_map).and_then(|map| map.get_entry("annotations"));
+        let is_own = own.is_some_and(|(key, _)| key.span() == duplicate.second);
+        let later = own.map(|(_, value)| value.clone());
+        let earlier = match (duplicate.earlier.as_map(), later.as_ref().and_then(Node::as_map)) {
+            (Some(first), Some(second)) if is_own && !first.is_empty() => {
+                united = Some(at);
+                let text = |node: &Node| node.text().unwrap_or_default().to_owned();
+                let mut all: Map = first.iter().map(|(key, value)| (key.clone(), str_node(&text(value)))).collect();
+                for (key, value) in second.iter().filter(|(key, _)| !first.contains(&text(key))) {
+                    all.push(key.clone(), value.clone());
+                }
+                Node::map(all).with_span(duplicate.earlier.span())
+            }
+            _ => duplicate.earlier.clone(),
+        };
+        if let Some(root) = with_value_at(&document.root, duplicate.second, &earlier) {
+            document.root = root;
+        }
+    }
+    if let Some(at) = united {
+        document.duplicates.remove(at);
+    }
+}
+
+/// The tree with another value for the key at a place.
+fn with_value_at(node: &Node, place: Span, new: &Node) -> Option<Node> {
+    let mut copy = node.clone();
+    match node.view() {
+        View::Scalar(..) => return None,
+        View::Seq(items) => {
+            let (at, changed) =
+                items.iter().enumerate().find_map(|(at, item)| Some((at, with_value_at(item, place, new)?)))?;
+            *copy.seq_mut()?.get_mut(at)? = changed;
+        }
+        View::Map(map) => {
+            let value = |(key, value): (&Node, &Node)| {
+                if key.span() == place { Some(new.clone()) } else { with_value_at(value, place, new) }
+            };
+            let (at, changed) = map.iter().enumerate().find_map(|(at, entry)| Some((at, value(entry)?)))?;
+            copy.map_mut()?.entries_mut().get_mut(at)?.1 = changed;
+        }
+    }
+    Some(copy)
+}
+
+/// The text without what the original does not decode: it splits at separator lines and reads one document of each part, so that what
+/// stands behind `...`, or behind a `---` in the last line without a line break, is blank to it.
+fn only_first_documents(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let ends_early = |line: &[u8]| line.starts_with(b"...") || (line.starts_with(b"---") && !line.ends_with(b"\n"));
+    if !bytes.split_inclusive(|byte| *byte == b'\n').skip(1).any(ends_early) {
+        return Cow::Borrowed(bytes);
+    }
+    let is_marker = |line: &[u8], mark: &[u8]| {
+        line.strip_prefix(mark).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+    };
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut begun, mut ended) = (false, false);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b"---") && line.ends_with(b"\n") && !out.is_empty() {
+            (begun, ended) = (false, false);
+            out.extend_from_slice(line);
+            continue;
+        }
+        ended |= begun && !line.ends_with(b"\n") && is_marker(line, b"---");
+        if ended {
+            out.extend(line.iter().map(|byte| if *byte == b'\n' { b'\n' } else { b' ' }));
+            continue;
+        }
+        out.extend_from_slice(line);
+        if is_marker(line, b"...") {
+            ended = begun;
+        } else {
+            begun |= !matches!(line.trim_ascii_start().first(), None | Some(b'#'));
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Lines that start with `---` separate documents; behind it may only be a comment.
 fn check_separators(file: FileId, bytes: &[u8]) -> Result<(), Box<Diagnostic>> {
     let mut start = 0;
@@ -172,6 +266,7 @@ fn through_json(node: &Node, way: Way) -> Node {
             (Tag::Bool, _) => Node::bool(node.as_bool().unwrap_or_default()),
             (Tag::Null, _) => Node::null(),
             (Tag::Timestamp, _) => quoted(yaml::timestamp_rfc3339(text).unwrap_or_else(|| text.to_owned()).into(), way),
+            (Tag::Binary, _) => quoted(yaml::sigs::binary_text(text).into(), way),
             _ => quoted(node.smol().unwrap_or_default(), way),
         },
     };

@@ -186,6 +186,7 @@ pub(super) fn affix(objects: &mut Objects, affix: Affix, text: &str, fields: &[F
                     Affix::Suffix => object.suffixes.push(text.into()),
                 }
                 object.store_previous();
+                object.untyped_name = true;
             }
             if !field.matches(&object.id().gvk) {
                 continue;

@@ -90,6 +90,7 @@ pub(super) fn resolve(objects: &mut Objects, vars: &[Var], config: &Config) -> R
             })?;
             if let Some(new) = new {
                 object.body = new;
+                object.settle_shared();
                 object.refresh();
             }
         }
