@@ -30,7 +30,7 @@ use crate::path::FilePath;
 use crate::render::{Stop, Want};
 use crate::span::{FileId, Span};
 use crate::world::Lookup;
-use crate::yaml::Node;
+use crate::yaml::{Map, Node};
 
 /// Objects, and the rules that came with them.
 #[derive(Clone, Debug, Default)]
@@ -673,7 +673,9 @@ fn without_validated_by(body: &Node) -> Option<Option<Node>> {
     let labels = metadata.get("labels").filter(|labels| labels.get("validated-by").is_some())?;
     let alone = labels.as_map().is_some_and(|labels| labels.len() == 1);
     let last = metadata.iter().last().is_some_and(|(key, _)| key.text() == Some("labels"));
-    if !alone && !(last && labels.span().is_none()) {
+    let names: Vec<&str> = labels.as_map().into_iter().flat_map(Map::iter).filter_map(|(key, _)| key.text()).collect();
+    let as_written_anew = last && labels.span().is_none() && names.is_sorted();
+    if !alone && !as_written_anew {
         return Some(None);
     }
     let mut body = body.clone();

@@ -30,7 +30,7 @@ pub(super) fn put_back(text: &str, old: &str, new: &str) -> Option<String> {
             Some(behind) => {
                 if blank && !above.is_empty() {
                     // A block of its own: at the top it stays one.
-                    if !around.is_empty() {
+                    if !around.is_empty() || !head.is_empty() {
                         return None;
                     }
                     head = std::mem::take(&mut above);
@@ -40,7 +40,15 @@ pub(super) fn put_back(text: &str, old: &str, new: &str) -> Option<String> {
                 blank = false;
             }
             None if content.is_empty() => blank |= !above.is_empty(),
-            None if content.starts_with('#') && !blank => {
+            None if content.starts_with('#') => {
+                if blank {
+                    // Two blocks before a line: one of its own, and its own one.
+                    if !around.is_empty() || !head.is_empty() {
+                        return None;
+                    }
+                    head = std::mem::take(&mut above);
+                    blank = false;
+                }
                 if next.is_none() && line.starts_with([' ', '\t']) {
                     return None;
                 }

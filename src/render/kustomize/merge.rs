@@ -319,15 +319,18 @@ impl<'s> List<'s> {
     fn merge(mut self, keys: &[&str]) -> Result<Vec<Node>, String> {
         self.once = keys.len() == 1;
         let (keys, values) =
-            if keys.is_empty() { (vec![""], self.primitive_values()) } else { (keys.to_vec(), self.key_values(keys)) };
+            if keys.is_empty() { (vec![""], self.primitive_values()) } else { (keys.to_vec(), self.key_values(keys)?) };
         self.merge_elements(&keys, values)
     }
 
     /// The distinct key values, those of the patch first.
-    fn key_values(&self, keys: &[&str]) -> Vec<Vec<String>> {
+    fn key_values(&self, keys: &[&str]) -> Result<Vec<Vec<String>>, String> {
         let mut found: Vec<Vec<String>> = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();
         for item in self.patch.iter().chain(&self.dest) {
+            if !item.is_null() && item.as_map().is_none() {
+                return Err(format!("expected mappings in a list that merges by key, found {}", item.what()));
+            }
             let value = |key: &&str| {
                 let node = item.get(key).filter(|node| !super::object::is_nil_or_empty(node));
                 node.map(raw).unwrap_or_default().to_owned()
@@ -337,7 +340,7 @@ impl<'s> List<'s> {
                 found.push(values);
             }
         }
-        found
+        Ok(found)
     }
 
     fn primitive_values(&self) -> Vec<Vec<String>> {

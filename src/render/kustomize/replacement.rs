@@ -233,6 +233,10 @@ fn written(field: &Node, made: bool, value: &Node, options: Option<&FieldOptions
         return Ok(retexted(&Node::str(""), &text));
     }
     let tag = field.tag().unwrap_or(Tag::Str);
+    // What an earlier replacement made has no type of its own either.
+    if field.span() == Span::NONE && !matches!(tag, Tag::Str | Tag::Binary) {
+        return Ok(retexted(field, &text));
+    }
     let quoted = matches!(field.style(), Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded);
     let reads_as = plain_tag(Dialect::V3, &text);
     let fits = match tag {
