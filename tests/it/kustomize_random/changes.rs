@@ -23,8 +23,8 @@ impl Place<'_> {
         loop {
             let name = format!("{stem}{at}.yaml");
             let path = format!("{}/{name}", self.dir);
-            if !self.files.contains_key(&path) {
-                self.files.insert(path, text);
+            if let std::collections::btree_map::Entry::Vacant(e) = self.files.entry(path) {
+                e.insert(text);
                 return name;
             }
             at += 1;
@@ -126,7 +126,7 @@ fn patches(random: &mut Random, place: &mut Place<'_>, out: &mut String) {
             let _ = write!(out, "patchesStrategicMerge:\n- |-\n  {}\n", merge.replace('\n', "\n  "));
         } else {
             let file = place.file("merge", merge);
-            let _ = write!(out, "patchesStrategicMerge: [{file}]\n");
+            let _ = writeln!(out, "patchesStrategicMerge: [{file}]");
         }
     }
     if random.chance(12)
@@ -138,7 +138,7 @@ fn patches(random: &mut Random, place: &mut Place<'_>, out: &mut String) {
             let _ = write!(out, "patchesJson6902:\n- target: {target}\n  patch: |-\n    - {operation}\n");
         } else {
             let file = place.file("op", format!("- {operation}\n"));
-            let _ = write!(out, "patchesJson6902: [{{target: {target}, path: {file}}}]\n");
+            let _ = writeln!(out, "patchesJson6902: [{{target: {target}, path: {file}}}]");
         }
     }
 }
@@ -274,7 +274,7 @@ fn patch(random: &mut Random, place: &mut Place<'_>) -> String {
     let mut merge = merge_patch(random, &made);
     let mut head = String::new();
     if random.chance(45) {
-        let _ = write!(head, "  target: {}\n", target(random, &made));
+        let _ = writeln!(head, "  target: {}", target(random, &made));
         if random.chance(25) {
             let _ = writeln!(
                 head,
