@@ -1,4 +1,4 @@
-//! Clusters over the network: which credentials reach them ([`connect`]), one connection each ([`ClusterConnection`]), and the driver that
+//! Clusters over the network: which credentials reach them ([`connect()`]), one connection each ([`ClusterConnection`]), and the driver that
 //! runs a step machine per cluster ([`Driver`]).
 //!
 //! Programs that make credentials run only when somebody named them on the command line or in the environment: what lies in a repository
