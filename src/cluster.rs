@@ -9,6 +9,11 @@ pub const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
 /// The name of the cluster that an Argo CD runs in, where no Secret renames it.
 pub const IN_CLUSTER_NAME: &str = "in-cluster";
 
+/// `apiVersion` and `kind` of a file of facts, as `fleetc cluster facts` writes it and `facts` of fleet.yaml names it.
+pub const FACTS_API_VERSION: &str = "fleetc.dev/v1alpha1";
+/// See [`FACTS_API_VERSION`].
+pub const FACTS_KIND: &str = "ClusterFacts";
+
 /// A registered cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
@@ -57,6 +62,17 @@ pub struct Facts {
     pub api_versions: Vec<String>,
     /// Scope of custom kinds: `group/Kind` to whether it is namespaced.
     pub scopes: BTreeMap<String, bool>,
+}
+
+impl Facts {
+    /// Takes in what others say, which wins: a version, a list of APIs as a whole, scopes one by one.
+    pub fn extend(&mut self, other: Facts) {
+        self.kube_version = other.kube_version.or(self.kube_version.take());
+        if !other.api_versions.is_empty() {
+            self.api_versions = other.api_versions;
+        }
+        self.scopes.extend(other.scopes);
+    }
 }
 
 impl Cluster {

@@ -106,14 +106,21 @@ impl Renders {
 /// How many rounds of applications that yield applications are followed.
 const MAX_ROUNDS: usize = 32;
 
-/// Compiles a fleet up to its renders. Never fails: what is wrong is in the diagnostics, what is missing in `wants`.
-pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &Tools) -> Warned<Compiled> {
+/// What the files of a fleet declare, kustomizations among them built, without its applications being expanded or rendered: clusters,
+/// projects, contexts.
+pub fn declared(input: &Input, world: &dyn World, tools: &Tools) -> Warned<Fleet> {
     let Warned { value: survey, mut diagnostics } = read::survey(world, &input.root, &input.read);
-    let mut wants = BTreeSet::new();
-    // The survey looks into every candidate; what it took is read again through the recorder, so that only that counts as input.
-    let recorder = Recorder::new(world, input.root.tree, input.read.output.clone());
-    let world: &dyn World = &recorder;
+    let value = declarations(survey, world, tools, &mut diagnostics, &mut BTreeSet::new());
+    Warned { value, diagnostics }
+}
 
+fn declarations(
+    survey: read::Survey,
+    world: &dyn World,
+    tools: &Tools,
+    diagnostics: &mut Diagnostics,
+    wants: &mut BTreeSet<SourceRequest>,
+) -> Fleet {
     let mut built = Vec::new();
     for definition in survey.kustomizations.clone() {
         let job = Job::definitions(definition.directory.clone());
@@ -140,7 +147,18 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     }
     let fleet = read::fleet(survey, built);
     diagnostics.extend(fleet.diagnostics);
-    let mut fleet = fleet.value;
+    fleet.value
+}
+
+/// Compiles a fleet up to its renders. Never fails: what is wrong is in the diagnostics, what is missing in `wants`.
+pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &Tools) -> Warned<Compiled> {
+    let Warned { value: survey, mut diagnostics } = read::survey(world, &input.root, &input.read);
+    let mut wants = BTreeSet::new();
+    // The survey looks into every candidate; what it took is read again through the recorder, so that only that counts as input.
+    let recorder = Recorder::new(world, input.root.tree, input.read.output.clone());
+    let world: &dyn World = &recorder;
+
+    let mut fleet = declarations(survey, world, tools, &mut diagnostics, &mut wants);
     if !diagnostics.has_errors() && fleet.applications.is_empty() && fleet.application_sets.is_empty() {
         diagnostics.push(nothing_found(&fleet));
     }

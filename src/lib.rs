@@ -29,6 +29,7 @@ pub mod yaml;
 pub mod argo;
 pub mod bundle;
 pub mod compile;
+pub mod discovery;
 pub mod expand;
 pub mod explain;
 pub mod lock;

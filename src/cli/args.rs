@@ -13,13 +13,16 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (stale), 2 wrong usage, 3 errors in the fleet, 4 a source could not be had.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (stale), 2 wrong usage, 3 errors in the fleet, 4 a source could not be had, 5 a cluster refused or failed.";
 
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Compile the fleet: bundles/<cluster>/…, bundles/bundles.lock, fleet.lock
     Build(Build),
+    /// Ask the clusters of the fleet: which are reached, what they serve
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Compile, write nothing; exit 1 with a list when bundles or locks do not match the sources any more
     Check(Build),
     /// Print the Applications that the fleet stands for, one YAML document each, sorted by name
@@ -92,6 +95,73 @@ pub(crate) enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// How clusters are reached. In this order: `--context`, `contexts` of fleet.yaml, the cluster Secret in the fleet, the management
+/// cluster.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct ConnectionArgs {
+    /// File of the contexts [default: KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Which context of the kubeconfig reaches a cluster; may be repeated
+    #[arg(long = "context", value_name = "CLUSTER=CONTEXT", value_parser = parse_context)]
+    pub(crate) contexts: Vec<(String, String)>,
+    /// Context of the cluster whose Argo CD has the cluster Secrets, for clusters that have none in the fleet
+    #[arg(long, value_name = "CONTEXT")]
+    pub(crate) management_context: Option<String>,
+    /// A program that may be run for credentials (`aws`, `gke-gcloud-auth-plugin`, `kubelogin`); may be repeated
+    #[arg(long, value_name = "PROGRAM", value_delimiter = ',')]
+    pub(crate) allow_exec: Vec<String>,
+}
+
+/// `cluster …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ClusterCommand {
+    /// List the clusters of the fleet, each with its version and whether it can be reached; a cluster that cannot is no error
+    List(ClusterList),
+    /// Print what a cluster serves (version, APIs, scopes of custom kinds), as a file that `clusters[].facts` of fleet.yaml names
+    Facts(ClusterFacts),
+}
+
+/// Arguments of `cluster list`.
+#[derive(Args, Debug)]
+pub(crate) struct ClusterList {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    /// What is printed: a table, a wide one (identity, instance, labels too), JSON as `argocd cluster list` has it, or the servers alone
+    #[arg(long, short, value_enum, default_value_t = ClusterOutput::Table)]
+    pub(crate) output: ClusterOutput,
+}
+
+/// `cluster list --output`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClusterOutput {
+    /// A table
+    Table,
+    /// More columns
+    Wide,
+    /// A JSON list
+    Json,
+    /// The servers alone
+    Server,
+}
+
+/// Arguments of `cluster facts`.
+#[derive(Args, Debug)]
+pub(crate) struct ClusterFacts {
+    /// Name of the cluster (`instance/name` where several instances have one of that name)
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    /// Write to this file, which is left alone where nothing changed
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Arguments of `build` and of `check`, which is a build that writes nothing.
@@ -227,6 +297,15 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VERSION, such as argocd=3.5".to_owned()),
+    }
+}
+
+fn parse_context(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((cluster, context)) if !cluster.is_empty() && !context.is_empty() => {
+            Ok((cluster.to_owned(), context.to_owned()))
+        }
+        _ => Err("expected CLUSTER=CONTEXT, such as prod-eu=admin@prod-eu".to_owned()),
     }
 }
 

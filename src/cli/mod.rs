@@ -6,11 +6,13 @@ mod args;
 mod assembly;
 mod build;
 mod check;
+mod cluster;
 mod expand;
 mod explain;
 mod explain_object;
 mod helm;
 mod kustomize;
+mod reach;
 mod report;
 mod session;
 
@@ -22,6 +24,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Expand(args) => expand::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Helm(args) => helm::run(&args),

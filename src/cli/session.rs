@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fleetc::compile::{Compiled, Input, compile};
+use fleetc::compile::{Compiled, Input, compile, declared};
 use fleetc::diag::{Diagnostic, Diagnostics, Warned};
 use fleetc::host::{HostOptions, HostWorld, Pool};
 use fleetc::path::TreePath;
@@ -84,6 +84,11 @@ impl Session {
         let compiled = compile(&self.input, &self.world, &self.pool, &self.tools);
         progress.finish_and_clear();
         compiled
+    }
+
+    /// What the fleet's files declare, without applications being expanded or rendered.
+    pub(crate) fn declared(&self) -> Warned<Fleet> {
+        declared(&self.input, &self.world, &self.tools)
     }
 
     /// A spinner on a terminal; nothing elsewhere.

@@ -253,14 +253,7 @@ fn apply(entry: &ClusterEntry, clusters: &mut [Cluster], configuration: &Configu
                 cluster.span = entry.span;
             }
         }
-        let facts = &entry.facts;
-        if facts.kube_version.is_some() {
-            cluster.facts.kube_version.clone_from(&facts.kube_version);
-        }
-        if !facts.api_versions.is_empty() {
-            cluster.facts.api_versions.clone_from(&facts.api_versions);
-        }
-        cluster.facts.scopes.extend(facts.scopes.clone());
+        cluster.facts.extend(entry.facts.clone());
     }
     if any || found.0.iter().any(|diagnostic| diagnostic.span == entry.span) {
         return;

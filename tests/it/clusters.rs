@@ -12,6 +12,7 @@ use fleetc::host::cluster::{ClusterConnection, ConnectOptions, Driver, Programs,
 use fleetc::machine::{Machine, all};
 use fleetc::span::{SourceMap, Span};
 
+use crate::control_plane::fleet::Fleet;
 use crate::control_plane::{self, ControlPlane, dead_port};
 
 fn named(name: &str, server: &str) -> Cluster {
@@ -151,4 +152,68 @@ fn fifty_requests_at_once() {
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     let names = plane.kubectl_ok(&["get", "configmap", "-n", "fifty", "-o", "name"]);
     assert_eq!(names.lines().filter(|name| name.starts_with("configmap/m")).count(), 50);
+}
+
+#[test]
+fn list_shows_every_cluster_and_facts_come_back() {
+    let Some(planes) = control_plane::clusters(2) else { return };
+    let fleet = Fleet::new("listed", &planes);
+    let dead = format!("https://127.0.0.1:{}", dead_port());
+    fleet.write(
+        "more/secrets.yaml",
+        &format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: gone, labels: {{argocd.argoproj.io/secret-type: cluster}}}}\n\
+             stringData: {{name: gone, server: \"{dead}\", project: shop, config: '{{\"bearerToken\":\"hush\"}}'}}\n"
+        ),
+    );
+    let ran = fleet.run("cluster list .").expect(0);
+    let lines: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["SERVER", "NAME", "VERSION", "STATUS", "MESSAGE", "PROJECT"]);
+    for (line, (plane, name)) in lines[1..].iter().zip(planes.iter().zip(["c0", "c1"])) {
+        assert_eq!(line[..], [plane.server().as_str(), name, "1.34.4", "Successful"]);
+    }
+    let gone = lines.iter().find(|line| line.first() == Some(&dead.as_str())).unwrap();
+    assert_eq!((gone[1], gone[2], gone[gone.len() - 1]), ("gone", "Failed", "shop"));
+    assert!(!ran.text().contains("hush"));
+
+    let wide = fleet.run("cluster list . -o wide").expect(0).stdout;
+    let identity = planes[0].kubectl_ok(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]);
+    assert!(wide.contains(&identity) && wide.contains("place=c0"), "{wide}");
+    let json: serde_json::Value = serde_json::from_str(&fleet.run("cluster list . -o json").expect(0).stdout).unwrap();
+    assert_eq!(json[0]["info"]["connectionState"]["status"], "Successful");
+    assert_eq!(json[2]["info"]["connectionState"]["status"], "Failed");
+
+    planes[0].apply(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gauges.facts.example.com}\nspec: {group: facts.example.com, \
+         scope: Cluster, names: {kind: Gauge, plural: gauges}, versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]}\n",
+    );
+    planes[0].kubectl_ok(&["wait", "--for=condition=Established", "crd/gauges.facts.example.com", "--timeout=30s"]);
+    fleet.run("cluster facts c0 . -o c0.yaml").expect(0);
+    let text = fs::read_to_string(fleet.file("c0.yaml")).unwrap();
+    for line in [
+        "kind: ClusterFacts",
+        "kubeVersion: 1.34.4",
+        "- apps/v1/Deployment",
+        "- v1/ConfigMap",
+        "  facts.example.com/Gauge: Cluster",
+    ] {
+        assert!(text.lines().any(|one| one == line), "no `{line}` in {text}");
+    }
+    // What was written is what a fleet reads: the same file comes out when it is in use.
+    let yaml = fs::read_to_string(fleet.file("fleet.yaml")).unwrap();
+    fleet.write("fleet.yaml", &yaml.replacen("labels: {place: c0}", "labels: {place: c0}, facts: c0.yaml", 1));
+    let read = fleet.run("cluster facts c0 .").expect(0);
+    assert_eq!(read.stdout, text);
+    fleet.write("c0.yaml", &text.replace("kubeVersion: 1.34.4", "kubeVersion: newest"));
+    let refused = fleet.run("cluster facts c0 .").expect(3);
+    assert!(
+        refused.stderr.contains("c0.yaml:") && refused.stderr.contains("not a Kubernetes version"),
+        "{}",
+        refused.stderr
+    );
+    fleet.write("fleet.yaml", &yaml);
+    let unknown = fleet.run("cluster facts c9 .").expect(2);
+    assert!(unknown.stderr.contains("no cluster `c9`"), "{}", unknown.stderr);
+    let failed = fleet.run("cluster facts gone .").expect(5);
+    assert!(failed.stderr.contains("cannot connect"), "{}", failed.stderr);
 }

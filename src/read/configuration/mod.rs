@@ -1,8 +1,9 @@
 //! `fleet.yaml`: what a repository of Argo CD objects cannot say itself.
 //!
-//! Read strictly: unknown fields, wrong types and duplicate keys are errors at their place. Nothing is looked up here: whether a
-//! definition exists or a selector matches is found out by those who use it.
+//! Read strictly: unknown fields, wrong types and duplicate keys are errors at their place. Nothing is looked up here but files of facts:
+//! whether a definition exists or a selector matches is found out by those who use it.
 
+mod facts;
 mod json_schema;
 mod table;
 
@@ -111,7 +112,7 @@ pub struct ClusterEntry {
     pub project: Option<String>,
     /// `instance`; all where not given.
     pub instance: Option<Spanned<String>>,
-    /// `kubeVersion`, `apiVersions`, `scopes`.
+    /// `kubeVersion`, `apiVersions`, `scopes`, and what the file says that `facts` names.
     pub facts: Facts,
     /// Where it is written.
     pub span: Span,
@@ -158,7 +159,8 @@ pub fn configuration(world: &dyn World, root: &FilePath) -> Warned<Configuration
     if !diagnostics.has_errors() {
         diagnostics.extend(argo::check(&document, &table::FLEET, (u32::MAX, 0), Severity::Error));
     }
-    lower(&document, &mut value, &mut diagnostics);
+    let files = facts::Files { world, root };
+    lower(&document, &files, &mut value, &mut diagnostics);
     Warned { value, diagnostics }
 }
 
@@ -173,7 +175,7 @@ fn newer_format(document: &Node, found: &mut Diagnostics) {
     }
 }
 
-fn lower(document: &Node, value: &mut Configuration, found: &mut Diagnostics) {
+fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, found: &mut Diagnostics) {
     value.name = document.at(&["metadata", "name"]).and_then(text);
     value.definitions = document.get("definitions").and_then(strings_at);
     for node in items(document, "repositories") {
@@ -204,7 +206,7 @@ fn lower(document: &Node, value: &mut Configuration, found: &mut Diagnostics) {
     }
     instances_have_definitions(document, value, found);
     for node in items(document, "clusters") {
-        value.clusters.extend(cluster(node, value, found));
+        value.clusters.extend(cluster(node, files, value, found));
     }
     let contexts = document.get("contexts").and_then(Node::as_map).into_iter().flat_map(|map| map.iter());
     value.contexts = contexts.filter_map(|(key, value)| Some((spanned(key)?, spanned(value)?))).collect();
@@ -255,7 +257,12 @@ fn instances_have_definitions(document: &Node, value: &Configuration, found: &mu
     }
 }
 
-fn cluster(node: &Node, value: &Configuration, found: &mut Diagnostics) -> Option<ClusterEntry> {
+fn cluster(
+    node: &Node,
+    files: &facts::Files<'_>,
+    value: &Configuration,
+    found: &mut Diagnostics,
+) -> Option<ClusterEntry> {
     let error = |message: &str| Diagnostic::error("read/cluster", node.span(), message);
     let name = node.get("name").and_then(spanned);
     let selector = node.get("selector");
@@ -293,26 +300,8 @@ fn cluster(node: &Node, value: &Configuration, found: &mut Diagnostics) -> Optio
         unknown.hints.extend(crate::diag::did_you_mean(instance, value.instances.iter().map(|i| i.name.as_str())));
         found.push(unknown);
     }
-    let mut facts = Facts {
-        api_versions: items(node, "apiVersions").iter().filter_map(text).collect(),
-        scopes: pairs(node.get("scopes")).into_iter().map(|(kind, scope)| (kind, scope == "Namespaced")).collect(),
-        ..Facts::default()
-    };
-    if let Some(version) = node.get("kubeVersion")
-        && let Some(text) = version.as_str()
-    {
-        let plain = text.strip_prefix('v').unwrap_or(text);
-        let numbers = plain.split(['+', '-']).next().unwrap_or_default();
-        let parts: Vec<&str> = numbers.split('.').collect();
-        if (2..=3).contains(&parts.len())
-            && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
-        {
-            facts.kube_version = Some(plain.to_owned());
-        } else {
-            let message = format!("`{text}` is not a Kubernetes version");
-            found.push(Diagnostic::error("read/cluster", version.span(), message).hint("write it as \"1.34.1\""));
-        }
-    }
+    let mut facts = node.get("facts").and_then(spanned).map(|file| files.read(&file, found)).unwrap_or_default();
+    facts.extend(facts::lower(node, found));
     Some(ClusterEntry {
         whom,
         server: node.get("server").and_then(text).filter(|server| !server.is_empty()),

@@ -1,8 +1,9 @@
 //! The fields of `fleet.yaml`: the one source for reading it, for its errors, and for its JSON Schema.
 
 use crate::argo::schema::Shape::{List, Map, OneOf, String, Struct};
-use crate::argo::schema::{Type, opt, req};
+use crate::argo::schema::{Field, Type, opt, req};
 use crate::argo::tables::LABEL_SELECTOR;
+use crate::cluster::{FACTS_API_VERSION, FACTS_KIND};
 
 /// The `apiVersion` that this fleetc reads.
 pub(super) const API_VERSION: &str = "fleetc.dev/v1alpha1";
@@ -69,10 +70,31 @@ static CLUSTER: Type = Type::closed(
         opt("project", String).doc("The project that the cluster is scoped to."),
         opt("instance", String).doc("The Argo CD instance that it is registered with; default all."),
         opt("selector", Struct(&LABEL_SELECTOR)).ptr().doc("Instead of `name`: the clusters that have these facts."),
-        opt("kubeVersion", String).doc("Kubernetes version, for example \"1.34.1\"."),
-        opt("apiVersions", List(&String)).doc("API versions as `group/version` or `group/version/Kind`."),
-        opt("scopes", Map(&OneOf(&["Cluster", "Namespaced"])))
-            .doc("Scope of custom kinds, by `group/Kind`, where no CustomResourceDefinition of the fleet says it."),
+        opt("facts", String).doc(
+            "A file with the three fields below, as `fleetc cluster facts` writes it, relative to this file. What stands here wins.",
+        ),
+        KUBE_VERSION,
+        API_VERSIONS,
+        SCOPES,
+    ],
+);
+
+const KUBE_VERSION: Field = opt("kubeVersion", String).doc("Kubernetes version, for example \"1.34.1\".");
+const API_VERSIONS: Field =
+    opt("apiVersions", List(&String)).doc("API versions as `group/version` or `group/version/Kind`.");
+const SCOPES: Field = opt("scopes", Map(&OneOf(&["Cluster", "Namespaced"])))
+    .doc("Scope of custom kinds, by `group/Kind`, where no CustomResourceDefinition of the fleet says it.");
+
+/// A file that `facts` names.
+pub(super) static FACTS: Type = Type::closed(
+    "ClusterFacts",
+    &[
+        req("apiVersion", OneOf(&[FACTS_API_VERSION])).must().doc("The version of this format."),
+        req("kind", OneOf(&[FACTS_KIND])).must().doc("Always `ClusterFacts`."),
+        opt("metadata", Struct(&METADATA)).doc("The cluster that was asked; for people."),
+        KUBE_VERSION,
+        API_VERSIONS,
+        SCOPES,
     ],
 );
 

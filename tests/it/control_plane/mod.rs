@@ -6,6 +6,7 @@
 //! be had a test is reported as not run, and fails where `CI` or `FLEETC_REQUIRE_CONTROL_PLANE` is set.
 #![expect(clippy::disallowed_types, reason = "logs of programs and the lock of their build are files")]
 
+pub(crate) mod fleet;
 mod keys;
 mod programs;
 mod server;

@@ -1,0 +1,258 @@
+//! `fleetc cluster list` and `fleetc cluster facts`: which clusters of the fleet are reached, and what one serves. Changes nothing there.
+
+use std::process::ExitCode;
+
+use fleetc::api::Request;
+use fleetc::cluster::Cluster;
+use fleetc::diag::{Cause, Diagnostic, Diagnostics};
+use fleetc::discovery;
+use fleetc::host::cluster::{Driver, RunOptions, connect};
+use fleetc::machine::{Machine, Port};
+use fleetc::read::Fleet;
+use fleetc::span::Span;
+use fleetc::yaml::Node;
+use serde_json::{Value, json};
+
+use super::args::{ClusterCommand, ClusterFacts, ClusterList, ClusterOutput};
+use super::reach;
+use super::report;
+use super::session::{Session, print_json, print_out};
+
+/// Runs the command.
+pub(crate) fn run(command: &ClusterCommand) -> ExitCode {
+    match command {
+        ClusterCommand::List(args) => list(args),
+        ClusterCommand::Facts(args) => facts(args),
+    }
+}
+
+/// What the fleet's files declare, where they can be read, and a driver.
+fn start(session: &Session) -> Result<(Fleet, Diagnostics, Driver), ExitCode> {
+    let declared = session.declared();
+    if declared.diagnostics.has_errors() {
+        return Err(session.refuse(declared.diagnostics));
+    }
+    let driver = Driver::start().map_err(|error| {
+        let message = format!("cannot start threads: {error}");
+        session.refuse(Diagnostic::error("cli/threads", Span::NONE, message).cause(Cause::Usage).into())
+    })?;
+    Ok((declared.value, declared.diagnostics, driver))
+}
+
+/// What asking a cluster came to.
+struct State {
+    /// As Argo CD calls it: `Successful`, `Failed`, `Unknown`.
+    status: &'static str,
+    version: String,
+    /// UID of its kube-system namespace.
+    identity: String,
+    message: String,
+}
+
+impl State {
+    fn without(status: &'static str, message: String) -> Self {
+        State { status, version: String::new(), identity: String::new(), message }
+    }
+}
+
+fn list(args: &ClusterList) -> ExitCode {
+    let session = match Session::open(&args.fleet, None) {
+        Ok(session) => session,
+        Err(code) => return code,
+    };
+    let (fleet, mut diagnostics, driver) = match start(&session) {
+        Ok(started) => started,
+        Err(code) => return code,
+    };
+    let which: Vec<usize> = (0..fleet.clusters.len()).collect();
+    let progress = session.progress("asking the clusters");
+    let options = reach::options(&args.connection, &fleet);
+    let reached = connect(&driver, session.world.sources(), &fleet.clusters, &which, &options);
+    diagnostics.extend(reached.diagnostics);
+    let mut states: Vec<Option<State>> = Vec::new();
+    let mut work = Vec::new();
+    for connection in reached.connections {
+        match connection {
+            Ok(connection) => {
+                work.push((connection, Machine::new(|port| async move { ask(&port).await })));
+                states.push(None);
+            }
+            Err(refused) => states.push(Some(State::without("Unknown", short(&refused.message)))),
+        }
+    }
+    let mut answers = driver.run(work, RunOptions::default(), &mut |_, _| {}).into_iter();
+    for state in states.iter_mut().filter(|state| state.is_none()) {
+        let broke = || State::without("Failed", "the request broke off".to_owned());
+        *state = Some(answers.next().flatten().unwrap_or_else(broke));
+    }
+    progress.finish_and_clear();
+    let rows: Vec<(&Cluster, State)> = fleet.clusters.iter().zip(states.into_iter().flatten()).collect();
+    session.print_findings(&mut diagnostics);
+    if session.is_json() {
+        session.print_json(&diagnostics, json!({"clusters": rows.iter().map(data).collect::<Vec<_>>()}));
+    } else {
+        match args.output {
+            ClusterOutput::Json => print_json(&Value::Array(rows.iter().map(data).collect())),
+            ClusterOutput::Server => {
+                print_out(&rows.iter().map(|(cluster, _)| format!("{}\n", cluster.server)).collect::<String>());
+            }
+            ClusterOutput::Table => print_out(&table(&rows, false)),
+            ClusterOutput::Wide => print_out(&table(&rows, true)),
+        }
+    }
+    ExitCode::from(report::exit_code(&diagnostics, false))
+}
+
+async fn ask(port: &Port) -> State {
+    match discovery::version(port).await {
+        Err(why) => State::without("Failed", why),
+        // Whoever may not read kube-system is told so by plan; here the identity is missing.
+        Ok(version) => State { status: "Successful", version, identity: identity(port).await, message: String::new() },
+    }
+}
+
+async fn identity(port: &Port) -> String {
+    let answer = port.send(Request::get("/api/v1/namespaces/kube-system")).await.ok();
+    let object = answer.filter(fleetc::api::Response::is_success).and_then(|response| response.node().ok());
+    let uid = object.as_ref().and_then(|object| object.at(&["metadata", "uid"])).and_then(Node::as_str);
+    uid.unwrap_or_default().to_owned()
+}
+
+/// The reason without the cluster's name, which stands beside it.
+fn short(message: &str) -> String {
+    message.split_once("cannot be reached: ").map_or(message, |(_, why)| why).to_owned()
+}
+
+/// As `argocd cluster list -o json` has it, as far as we know it.
+fn data((cluster, state): &(&Cluster, State)) -> Value {
+    json!({
+        "server": cluster.server, "name": cluster.name, "instance": cluster.instance, "project": cluster.project,
+        "labels": cluster.labels, "annotations": cluster.annotations, "identity": state.identity,
+        "info": {
+            "connectionState": {"status": state.status, "message": state.message},
+            "serverVersion": state.version,
+        },
+    })
+}
+
+fn table(rows: &[(&Cluster, State)], wide: bool) -> String {
+    let mut head = vec!["SERVER", "NAME", "VERSION", "STATUS", "MESSAGE", "PROJECT"];
+    if wide {
+        head.extend(["INSTANCE", "IDENTITY", "LABELS"]);
+    }
+    let mut lines: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
+    for (cluster, state) in rows {
+        let message = state.message.lines().collect::<Vec<_>>().join(" ");
+        let mut line =
+            vec![cluster.server.clone(), cluster.name.clone(), state.version.clone(), state.status.to_owned()];
+        line.extend([message, cluster.project.clone()]);
+        if wide {
+            let kept = cluster.labels.iter().filter(|(key, _)| *key != "argocd.argoproj.io/secret-type");
+            let labels: Vec<String> = kept.map(|(key, value)| format!("{key}={value}")).collect();
+            line.extend([cluster.instance.clone(), state.identity.clone(), labels.join(",")]);
+        }
+        lines.push(line);
+    }
+    columns(&lines)
+}
+
+/// Lines as columns, two spaces between them.
+fn columns(lines: &[Vec<String>]) -> String {
+    let number = lines.first().map_or(0, Vec::len);
+    let width = |at: usize| lines.iter().filter_map(|line| line.get(at)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..number).map(|at| width(at).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for line in lines {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn facts(args: &ClusterFacts) -> ExitCode {
+    let session = match Session::open(&args.fleet, None) {
+        Ok(session) => session,
+        Err(code) => return code,
+    };
+    let (fleet, mut diagnostics, driver) = match start(&session) {
+        Ok(started) => started,
+        Err(code) => return code,
+    };
+    let place = match reach::named(&fleet.clusters, &args.name) {
+        Ok(place) => place,
+        Err(unknown) => return session.refuse((*unknown).into()),
+    };
+    let options = reach::options(&args.connection, &fleet);
+    let reached = connect(&driver, session.world.sources(), &fleet.clusters, &[place], &options);
+    diagnostics.extend(reached.diagnostics);
+    let connection = match reached.connections.into_iter().next() {
+        Some(Ok(connection)) if !diagnostics.has_errors() => connection,
+        Some(Err(refused)) => {
+            diagnostics.push(*refused);
+            return session.refuse(diagnostics);
+        }
+        _ => return session.refuse(diagnostics),
+    };
+    let machine = Machine::new(|port| async move {
+        let version = discovery::version(&port).await?;
+        Ok((version, discovery::catalogue(&port).await?))
+    });
+    let progress = session.progress("asking the cluster");
+    let answer = driver.run(vec![(connection, machine)], RunOptions::default(), &mut |_, _| {}).pop().flatten();
+    progress.finish_and_clear();
+    let name = &args.name;
+    let failed = |why: String| {
+        let message = format!("the cluster `{name}` does not say what it serves: {why}");
+        Diagnostic::error("cluster/facts", Span::NONE, message).cause(Cause::Cluster)
+    };
+    let (version, catalogue) = match answer.unwrap_or_else(|| Err("the request broke off".to_owned())) {
+        Ok(found) => found,
+        Err(why) => {
+            diagnostics.push(failed(why));
+            return session.refuse(diagnostics);
+        }
+    };
+    for (api, why) in &catalogue.silent {
+        let message = format!("`{api}` of the cluster `{name}` is not in these facts: {why}");
+        let hint = "an APIService that nobody needs any more can be deleted; else ask again when its server runs";
+        diagnostics.push(Diagnostic::warning("cluster/facts", Span::NONE, message).hint(hint));
+    }
+    let facts = discovery::facts(&version, &catalogue);
+    let text = discovery::to_yaml(name.rsplit('/').next().unwrap_or(name), &facts);
+    if let Some(file) = &args.output
+        && let Err(error) = write(file, &text)
+    {
+        diagnostics.push(
+            Diagnostic::error("cli/write", Span::NONE, format!("{}: {error}", file.display())).cause(Cause::Usage),
+        );
+    }
+    session.print_findings(&mut diagnostics);
+    if session.is_json() {
+        let scope = |namespaced: &bool| if *namespaced { "Namespaced" } else { "Cluster" };
+        let scopes: serde_json::Map<String, Value> =
+            facts.scopes.iter().map(|(kind, namespaced)| (kind.clone(), json!(scope(namespaced)))).collect();
+        let data =
+            json!({"cluster": name, "kubeVersion": version, "apiVersions": facts.api_versions, "scopes": scopes});
+        session.print_json(&diagnostics, data);
+    } else if args.output.is_none() {
+        print_out(&text);
+    }
+    ExitCode::from(report::exit_code(&diagnostics, false))
+}
+
+/// Writes a file as a whole or not at all; one that holds the same already is not touched.
+fn write(file: &std::path::Path, text: &str) -> std::io::Result<()> {
+    if std::fs::read(file).is_ok_and(|held| held == text.as_bytes()) {
+        return Ok(());
+    }
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = file.with_file_name(name);
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, file)
+}

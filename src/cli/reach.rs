@@ -1,0 +1,53 @@
+//! From the arguments of a command and what the fleet says to connections with clusters.
+
+use std::path::Path;
+
+use fleetc::cluster::Cluster;
+use fleetc::diag::{Cause, Diagnostic, did_you_mean};
+use fleetc::host::cluster::{ConnectOptions, Programs, Timeouts};
+use fleetc::read::Fleet;
+use fleetc::span::Span;
+
+use super::args::ConnectionArgs;
+
+/// Where credentials come from.
+pub(crate) fn options(args: &ConnectionArgs, fleet: &Fleet) -> ConnectOptions {
+    let namespaces = fleet.instances.iter().map(|(name, instance)| (name.clone(), instance.namespace.clone()));
+    ConnectOptions {
+        contexts: args.contexts.clone(),
+        declared: fleet.contexts.clone(),
+        kubeconfig: args.kubeconfig.as_deref().map(Path::to_owned),
+        management: args.management_context.clone(),
+        namespaces: namespaces.collect(),
+        programs: Programs::named(&args.allow_exec),
+        timeouts: Timeouts::default(),
+    }
+}
+
+/// The place of the cluster that a person named: by its name, or by `instance/name`.
+///
+/// # Errors
+/// There is none, or there are several.
+pub(crate) fn named(clusters: &[Cluster], name: &str) -> Result<usize, Box<Diagnostic>> {
+    let called = |cluster: &Cluster| {
+        cluster.name == name
+            || (!cluster.instance.is_empty() && format!("{}/{}", cluster.instance, cluster.name) == name)
+    };
+    let found: Vec<usize> = (0..clusters.len()).filter(|at| clusters.get(*at).is_some_and(called)).collect();
+    let error = |message: String| Diagnostic::error("cluster/unknown", Span::NONE, message).cause(Cause::Usage);
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => {
+            let mut unknown = error(format!("the fleet has no cluster `{name}`"));
+            unknown.hints.extend(did_you_mean(name, clusters.iter().map(|cluster| cluster.name.as_str())));
+            Err(Box::new(unknown))
+        }
+        several => {
+            let all = several.iter().filter_map(|at| clusters.get(*at));
+            let all: Vec<String> = all.map(|cluster| format!("`{}/{}`", cluster.instance, cluster.name)).collect();
+            Err(Box::new(
+                error(format!("several clusters are called `{name}`")).hint(format!("it is one of {}", all.join(", "))),
+            ))
+        }
+    }
+}
