@@ -168,21 +168,47 @@ impl Port {
 }
 
 /// Runs pieces of work next to each other, at most `limit` at a time; their results in the order of the pieces.
-pub async fn all<F: Future>(limit: usize, pieces: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting = pieces.into_iter().enumerate().fuse();
-    let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::new();
-    let mut done: BTreeMap<usize, F::Output> = BTreeMap::new();
-    std::future::poll_fn(move |context| {
+///
+/// A type of its own that holds the pieces, not the iterator that made them: a closure in that would keep the work of a [`Machine`]
+/// from being `Send` ("not general enough", rust-lang/rust #102211).
+pub fn all<F: Future>(limit: usize, pieces: impl IntoIterator<Item = F>) -> All<F> {
+    let waiting: Vec<F> = pieces.into_iter().collect();
+    All { limit: limit.max(1), waiting: waiting.into_iter().enumerate(), running: Vec::new(), done: BTreeMap::new() }
+}
+
+/// See [`all`].
+#[must_use = "futures do nothing unless polled"]
+pub struct All<F: Future> {
+    limit: usize,
+    waiting: std::iter::Enumerate<std::vec::IntoIter<F>>,
+    running: Vec<(usize, Pin<Box<F>>)>,
+    done: BTreeMap<usize, F::Output>,
+}
+
+impl<F: Future> std::fmt::Debug for All<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("All").field("running", &self.running.len()).finish_non_exhaustive()
+    }
+}
+
+// Pieces that run are pinned in their boxes; nothing else is ever pinned.
+impl<F: Future> Unpin for All<F> {}
+
+impl<F: Future> Future for All<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         loop {
-            while running.len() < limit.max(1) {
-                let Some((place, piece)) = waiting.next() else { break };
-                running.push((place, Box::pin(piece)));
+            while this.running.len() < this.limit {
+                let Some((place, piece)) = this.waiting.next() else { break };
+                this.running.push((place, Box::pin(piece)));
             }
-            if running.is_empty() {
-                return Poll::Ready(std::mem::take(&mut done).into_values().collect());
+            if this.running.is_empty() {
+                return Poll::Ready(std::mem::take(&mut this.done).into_values().collect());
             }
-            let before = running.len();
-            running.retain_mut(|(place, piece)| match piece.as_mut().poll(context) {
+            let (before, done) = (this.running.len(), &mut this.done);
+            this.running.retain_mut(|(place, piece)| match piece.as_mut().poll(context) {
                 Poll::Ready(value) => {
                     done.insert(*place, value);
                     false
@@ -190,12 +216,11 @@ pub async fn all<F: Future>(limit: usize, pieces: impl IntoIterator<Item = F>) -
                 Poll::Pending => true,
             });
             // What ended made room: whoever comes in must be polled once, or nothing would ever wake it.
-            if running.len() == before {
+            if this.running.len() == before {
                 return Poll::Pending;
             }
         }
-    })
-    .await
+    }
 }
 
 #[cfg(test)]
