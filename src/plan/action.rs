@@ -242,7 +242,13 @@ impl SlicePlan {
     pub fn has_work(&self) -> bool {
         self.status == Status::Ready
             && self.withheld.is_none()
-            && self.actions.iter().any(|action| action.withheld.is_none() && action.verb != Verb::Keep)
+            && (self.record_differs()
+                || self.actions.iter().any(|action| action.withheld.is_none() && action.verb != Verb::Keep))
+    }
+
+    /// Whether the parent says something else than it is to say, beside its inventory.
+    fn record_differs(&self) -> bool {
+        self.parent.as_ref().is_some_and(|parent| !self.removal && Record::read(&parent.record) != self.record)
     }
 
     /// How many deletions count against the budgets.

@@ -65,6 +65,8 @@ pub struct DesiredSlice {
     pub released: Vec<ObjectRef>,
     /// Objects that it leaves to another application of the cluster.
     pub yields: Vec<(ObjectRef, crate::application::AppKey)>,
+    /// Whether its render may have read facts about the cluster: charts may ask for the Kubernetes version and the APIs.
+    pub reads_facts: bool,
     /// Wave of the Application object among its siblings of an app-of-apps.
     pub wave: i64,
 }
@@ -265,6 +267,7 @@ impl DesiredSlice {
             record: Record::of(entry, digest),
             released: entry.excluded.iter().chain(&entry.declares).cloned().collect(),
             yields: entry.yields.clone(),
+            reads_facts: entry.sources.iter().any(|source| !source.chart.is_empty()),
             wave: entry.wave,
             key,
             parent,

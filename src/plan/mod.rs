@@ -9,15 +9,33 @@
 //! not list. An error of the transport is a failure, never an empty answer.
 
 mod action;
+mod cluster;
 mod desired;
+mod difference;
+pub mod file;
+mod ground;
+pub mod guard;
 mod input;
+mod kinds;
+mod live;
+mod members;
 mod options;
 mod order;
+mod probe;
+mod prune;
 mod record;
+mod slice;
+mod talk;
 
 pub use action::{Action, ChangedField, ClusterPlan, Same, Seen, SlicePlan, Status, Verb};
+pub use cluster::cluster;
 pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState};
+pub use ground::Ground;
 pub use input::{ClusterInput, HookRuns, Options, Prune, Removals};
+pub use kinds::Kinds;
+pub use live::owned_digest;
 pub use options::{Approval, HookDelete, ObjectOptions, Policy, Propagation, SYNC_OPTIONS};
 pub use order::{Place, Task, arrange, defined_kind};
 pub use record::Record;
+pub use slice::{removal, slice};
+pub use talk::{Talk, Trouble};

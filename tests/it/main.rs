@@ -20,6 +20,7 @@ mod kustomize_conformance;
 mod kustomize_edits;
 #[cfg(feature = "host")]
 mod kustomize_random;
+mod plan;
 mod read;
 mod tidy;
 #[cfg(feature = "host")]

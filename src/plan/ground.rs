@@ -1,0 +1,310 @@
+//! What all slices of a cluster stand on: which cluster it is, what it serves, and which parents of the fleet lie there.
+//!
+//! From the parents follows who owns what, and which applications are gone. A parent that cannot be understood is said and stops its slice;
+//! it never counts as an empty inventory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol_str::SmolStr;
+
+use super::desired::{DesiredSlice, SliceState};
+use super::input::{ClusterInput, Options};
+use super::kinds::Kinds;
+use super::live;
+use super::order::defined_kind;
+use super::talk::{Talk, Trouble, node, refused};
+use crate::api::{Request, encode};
+use crate::application::AppKey;
+use crate::bundle::ObjectRef;
+use crate::cluster::Facts;
+use crate::inventory::{Item, Parent, ParentName, SLICE_LABEL, SliceKey};
+use crate::k8s::object::Gvk;
+use crate::yaml::Node;
+
+/// What is known of a cluster before its objects are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Ground {
+    /// `metadata.name` of fleet.yaml.
+    pub fleet: String,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// UID of its kube-system namespace.
+    pub identity: String,
+    /// Its version: `1.34.1`.
+    pub version: String,
+    /// What it serves, as far as the plan is about it.
+    pub kinds: Kinds,
+    /// The parents of the fleet, by application.
+    pub parents: BTreeMap<AppKey, Parent>,
+    /// Parents that cannot be understood, and why.
+    pub broken: BTreeMap<ParentName, String>,
+    /// Which application declares which object.
+    pub wanted: BTreeMap<ObjectRef, AppKey>,
+    /// Which application's inventory lists which object.
+    pub owners: BTreeMap<ObjectRef, AppKey>,
+    /// Which application a parent's id stands for.
+    pub ids: BTreeMap<String, AppKey>,
+    /// Namespaces that the slices bring.
+    pub brings: BTreeSet<SmolStr>,
+    /// Group and kind of the definitions that the slices bring.
+    pub defines: BTreeSet<(String, String)>,
+    /// Every application that the fleet has on the cluster.
+    pub known: BTreeSet<AppKey>,
+    /// Applications of which it is not known now what they declare: held, refused, or left out by a filter.
+    pub silent: BTreeSet<AppKey>,
+    /// What differs between the facts that the renders read and the cluster; empty for nothing.
+    pub facts_differ: Vec<String>,
+    /// Choices.
+    pub options: Options,
+}
+
+impl Ground {
+    /// Asks the cluster.
+    ///
+    /// # Errors
+    /// It does not answer, does not accept us, or does not show the parents.
+    pub async fn load(talk: &Talk, input: &ClusterInput) -> Result<Ground, Trouble> {
+        let system = talk.read(Request::get("/api/v1/namespaces/kube-system")).await?;
+        let identity = system.as_ref().map(|node| live::seen(node).uid.to_string()).unwrap_or_default();
+        if identity.is_empty() {
+            return Err(Trouble(
+                "it has no kube-system namespace that we may read: nothing tells which cluster it is".into(),
+            ));
+        }
+        let version = talk.read(Request::get("/version")).await?.unwrap_or_else(Node::null);
+        let version = live::text(&version, &["gitVersion"]).trim_start_matches('v').to_owned();
+        let mut ground = Ground {
+            fleet: input.fleet.clone(),
+            cluster: input.cluster.clone(),
+            identity,
+            version,
+            known: input.known.clone(),
+            options: input.options.clone(),
+            wanted: input.elsewhere.clone(),
+            ..Ground::default()
+        };
+        let told: BTreeSet<&AppKey> =
+            input.slices.iter().map(|slice| &slice.key.application).chain(input.elsewhere.values()).collect();
+        ground.silent = input.known.iter().filter(|app| !told.contains(app)).cloned().collect();
+        for slice in &input.slices {
+            ground.add_slice(slice);
+        }
+        ground.load_parents(talk, input).await?;
+        let items = ground.parents.values().flat_map(|parent| parent.items.iter().map(|item| item.gvk.clone()));
+        let mut gvks: BTreeSet<Gvk> = items.collect();
+        let fresh = input.slices.iter().filter(|slice| slice.state == SliceState::Fresh);
+        gvks.extend(fresh.flat_map(|slice| slice.objects.iter().map(|object| object.gvk.clone())));
+        gvks.extend(facts_gvks(&input.facts));
+        gvks.insert(Gvk::new("v1", "Namespace"));
+        ground.kinds = Kinds::load(talk, gvks.iter()).await?;
+        ground.facts_differ = differences(&input.facts, &ground);
+        Ok(ground)
+    }
+
+    /// Takes in what a slice says.
+    fn add_slice(&mut self, slice: &DesiredSlice) {
+        let app = &slice.key.application;
+        self.known.insert(app.clone());
+        if slice.state != SliceState::Fresh {
+            self.silent.insert(app.clone());
+        }
+        self.ids.insert(slice.parent.id(), app.clone());
+        for object in &slice.objects {
+            let reference = object.reference();
+            if reference.kind == "Namespace" && reference.group.is_empty() {
+                self.brings.insert(reference.name.clone());
+            }
+            self.defines.extend(defined_kind(&object.body));
+            if object.is_plain() {
+                self.wanted.insert(reference, app.clone());
+            }
+        }
+        if slice.state == SliceState::Fresh {
+            self.brings.extend(slice.namespaces.iter().map(|namespace| namespace.name.clone()));
+        }
+    }
+
+    async fn load_parents(&mut self, talk: &Talk, input: &ClusterInput) -> Result<(), Trouble> {
+        let selector = format!("{SLICE_LABEL}={}", self.fleet);
+        // Across namespaces first: a project may have settled its parents elsewhere before it left the fleet.
+        let everywhere = list(talk, "/api/v1/configmaps", &selector).await?;
+        let found = match everywhere {
+            Listed::Items(items) => items,
+            Listed::Forbidden(_) => {
+                let mut items = Vec::new();
+                let mut namespaces: BTreeSet<&str> = input.parent_namespaces.iter().map(String::as_str).collect();
+                namespaces.extend(input.slices.iter().map(|slice| slice.parent.namespace.as_str()));
+                for namespace in namespaces {
+                    let path = format!("/api/v1/namespaces/{}/configmaps", encode(namespace));
+                    match list(talk, &path, &selector).await? {
+                        Listed::Items(more) => items.extend(more),
+                        Listed::Forbidden(why) => return Err(why),
+                    }
+                }
+                items
+            }
+        };
+        for object in found {
+            let name = ParentName {
+                namespace: live::text(&object, &["metadata", "namespace"]).to_owned(),
+                name: live::text(&object, &["metadata", "name"]).to_owned(),
+            };
+            self.add_parent(name, Parent::read(&object));
+        }
+        Ok(())
+    }
+
+    fn add_parent(&mut self, name: ParentName, parent: Result<Parent, String>) {
+        let parent = match parent {
+            Ok(parent) if parent.key.fleet == self.fleet => parent,
+            Ok(parent) => {
+                let why = format!("its label says fleet `{}`, its data `{}`", self.fleet, parent.key.fleet);
+                self.broken.insert(name, why);
+                return;
+            }
+            Err(why) => {
+                self.broken.insert(name, why);
+                return;
+            }
+        };
+        let app = parent.key.application.clone();
+        if ParentName::of(&parent.key, &name.namespace) != name {
+            self.broken.insert(name, format!("its name is not that of the parent of application `{app}`"));
+            return;
+        }
+        if let Some(other) = self.parents.get(&app) {
+            let why = format!(
+                "application `{app}` has another parent in namespace `{}`: which of the two holds is not known",
+                other.name.namespace
+            );
+            self.broken.insert(name, why);
+            return;
+        }
+        self.ids.insert(name.id(), app.clone());
+        for item in &parent.items {
+            self.owners.insert(item_reference(item), app.clone());
+        }
+        self.parents.insert(app, parent);
+    }
+
+    /// Reads the parent of a slice anew.
+    ///
+    /// # Errors
+    /// There is no answer, or what lies there is no parent of it.
+    pub(super) async fn reload_parent(
+        &self,
+        talk: &Talk,
+        key: &SliceKey,
+        name: &ParentName,
+    ) -> Result<Option<Parent>, Trouble> {
+        let path = format!("/api/v1/namespaces/{}/configmaps/{}", encode(&name.namespace), encode(&name.name));
+        let Some(object) = talk.read(Request::get(path)).await? else { return Ok(None) };
+        match Parent::read(&object) {
+            Ok(parent) if parent.key == *key => Ok(Some(parent)),
+            Ok(_) => {
+                Err(Trouble(format!("ConfigMap {}/{} is the parent of another application", name.namespace, name.name)))
+            }
+            Err(why) => Err(Trouble(format!("ConfigMap {}/{} is no parent of ours: {why}", name.namespace, name.name))),
+        }
+    }
+}
+
+/// What names the object of an item.
+pub(super) fn item_reference(item: &Item) -> ObjectRef {
+    ObjectRef {
+        group: item.gvk.group.clone(),
+        kind: item.gvk.kind.clone(),
+        namespace: item.namespace.clone(),
+        name: item.name.clone(),
+    }
+}
+
+/// What listing gave.
+pub(super) enum Listed {
+    /// All of them.
+    Items(Vec<Node>),
+    /// We may not list there.
+    Forbidden(Trouble),
+}
+
+/// How many objects are asked for at a time: an answer of 500 takes tens of milliseconds and a few MiB.
+const PAGE: &str = "500";
+
+/// All objects of a collection that a selector matches, page by page.
+pub(super) async fn list(talk: &Talk, path: &str, selector: &str) -> Result<Listed, Trouble> {
+    let (mut items, mut next) = (Vec::new(), String::new());
+    let mut restarts = 0;
+    loop {
+        let mut request = Request::get(path).with("limit", PAGE);
+        if !selector.is_empty() {
+            request = request.with("labelSelector", selector);
+        }
+        if !next.is_empty() {
+            request = request.with("continue", next.as_str());
+        }
+        let response = talk.ask(request).await?;
+        match response.status {
+            200 => {}
+            403 => return Ok(Listed::Forbidden(refused(&response, path))),
+            // The kind is gone: so are its objects.
+            404 => return Ok(Listed::Items(Vec::new())),
+            // The list grew too old between two pages.
+            410 if restarts < 3 => {
+                restarts += 1;
+                items.clear();
+                next.clear();
+                continue;
+            }
+            _ => return Err(refused(&response, path)),
+        }
+        let mut page = node(&response, path)?;
+        next = live::text(&page, &["metadata", "continue"]).to_owned();
+        match page.get_mut("items") {
+            Some(list) if list.is_null() => {}
+            Some(list) => match list.seq_mut() {
+                Some(list) => items.append(list),
+                None => return Err(Trouble(format!("{path}: what was answered is no list"))),
+            },
+            None => return Err(Trouble(format!("{path}: what was answered is no list"))),
+        }
+        if next.is_empty() {
+            return Ok(Listed::Items(items));
+        }
+    }
+}
+
+fn facts_gvks(facts: &Facts) -> impl Iterator<Item = Gvk> + '_ {
+    facts.api_versions.iter().map(|api| {
+        let parts: Vec<&str> = api.split('/').collect();
+        match parts.as_slice() {
+            [group, version, kind] => Gvk::new(&format!("{group}/{version}"), kind),
+            // `v1/Pod`, or `group/version`: kinds begin with a capital.
+            [version, kind] if kind.starts_with(|c: char| c.is_ascii_uppercase()) => Gvk::new(version, kind),
+            _ => Gvk::new(api, ""),
+        }
+    })
+}
+
+/// What the renders were told and the cluster does not confirm. A newer patch release changes no render.
+fn differences(facts: &Facts, ground: &Ground) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(told) = &facts.kube_version {
+        let minor = |version: &str| -> Vec<String> {
+            version.trim_start_matches('v').split('.').take(2).map(str::to_owned).collect()
+        };
+        if !ground.version.is_empty() && minor(told) != minor(&ground.version) {
+            found.push(format!("the renders were told Kubernetes {told}, the cluster has {}", ground.version));
+        }
+    }
+    for (api, gvk) in facts.api_versions.iter().zip(facts_gvks(facts)) {
+        let served = if gvk.kind.is_empty() { ground.kinds.serves(&gvk) } else { ground.kinds.exact(&gvk).is_some() };
+        let brought = ground
+            .defines
+            .iter()
+            .any(|(group, kind)| gvk.is(group, kind) || (gvk.kind.is_empty() && gvk.group == group.as_str()));
+        if !served && !brought {
+            found.push(format!("the renders were told that `{api}` is served, which the cluster does not do"));
+        }
+    }
+    found
+}
