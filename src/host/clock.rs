@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::template::Effects;
+use crate::template::{Call, Effects};
 
 /// The clock and the randomness of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ impl Effects for Clock {
         i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     }
 
-    fn random(&self, buffer: &mut [u8]) {
+    fn random(&self, _: &Call<'_>, buffer: &mut [u8]) {
         // A machine without randomness cannot make passwords: better none than a known one.
         if getrandom::fill(buffer).is_err() {
             std::process::abort();

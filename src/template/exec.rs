@@ -84,8 +84,11 @@ impl<'a> Scope<'a> {
 }
 
 /// What an execution has used up, functions and nested templates included.
-#[derive(Default)]
 pub(super) struct Budget {
+    /// The template that the program executes, with whatever it includes.
+    pub(super) template: Rc<str>,
+    /// Calls of functions that asked for randomness.
+    pub(super) random_calls: u64,
     steps: u64,
     bytes: u64,
     /// Regular expressions that were compiled, by their text.
@@ -99,7 +102,7 @@ pub(super) fn execute(
     data: &Value,
     options: &Options<'_>,
 ) -> Result<Vec<u8>, TemplateError> {
-    let mut budget = Budget::default();
+    let mut budget = Budget { template: Rc::from(name), random_calls: 0, steps: 0, bytes: 0, regexes: BTreeMap::new() };
     run(scope, name, data, options, &mut budget, 0)
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::effects::Stream;
 use super::error::TemplateError;
 use super::exec::{Budget, Operand, Scope};
 use super::object::Object;
@@ -44,6 +45,8 @@ pub(super) enum Type {
     Time,
     /// `D`, `time.Duration`.
     Duration,
+    /// `C`, `sprig.certificate`.
+    Certificate,
 }
 
 impl Type {
@@ -62,6 +65,7 @@ impl Type {
             b'S' => Self::Strings,
             b't' => Self::Time,
             b'D' => Self::Duration,
+            b'C' => Self::Certificate,
             _ => return None,
         })
     }
@@ -82,6 +86,7 @@ impl Type {
             Self::Strings => "[]string",
             Self::Time => "time.Time",
             Self::Duration => "time.Duration",
+            Self::Certificate => "sprig.certificate",
         }
     }
 
@@ -112,6 +117,7 @@ impl Type {
             Self::Strings => value.as_list().is_some_and(|list| list.list_type().element == value::Element::String),
             Self::Time => matches!(value, Value::Object(object) if object.type_name() == "time.Time"),
             Self::Duration => matches!(value, Value::Int(_, IntType::Duration)),
+            Self::Certificate => matches!(value, Value::Object(object) if object.type_name() == "sprig.certificate"),
         }
     }
 }
@@ -300,7 +306,7 @@ impl Functions {
     }
 
     /// Adds a function that holds data of the program. Signature as in [`Entry`]: a letter a parameter, `*` when the last may repeat;
-    /// a any, s string, b bool, i int, l int64, u uint32, f float64, d dict, L list, S strings, t time, D duration.
+    /// a any, s string, b bool, i int, l int64, u uint32, f float64, d dict, L list, S strings, t time, D duration, C certificate.
     pub fn insert(
         &mut self,
         name: &str,
@@ -353,6 +359,21 @@ impl<'a> Context<'a> {
     /// The options of the execution.
     pub fn options(&self) -> &'a Options<'a> {
         self.options
+    }
+
+    /// The randomness of one call of a function.
+    ///
+    /// # Errors
+    /// The execution has none: the function fails by name.
+    pub(super) fn random(&mut self, function: &'static str) -> Result<Stream<'a>, Failure> {
+        let Some(effects) = self.options.effects else {
+            return Err(Failure::new(format!(
+                "the function {function} is not available: it needs randomness, and a render depends on its inputs only"
+            )));
+        };
+        let number = self.budget.random_calls;
+        self.budget.random_calls += 1;
+        Ok(Stream::new(effects, Rc::clone(&self.budget.template), function, number))
     }
 
     /// Whether a template of that name is defined.

@@ -27,6 +27,8 @@ mod builtin;
 mod call;
 mod clock;
 pub mod convert;
+mod der;
+mod effects;
 mod encoding;
 mod error;
 mod exec;
@@ -51,6 +53,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ast::Tree;
+pub use effects::{Call, Derived, Effects};
 pub use error::TemplateError;
 use exec::Scope;
 pub use function::{Arguments, Context, Entry, Failure, Function, Functions, Method, Native, Outcome};
@@ -107,14 +110,6 @@ impl Default for Options<'_> {
             effects: None,
         }
     }
-}
-
-/// What a render must not depend on, injected where somebody wants it all the same.
-pub trait Effects: std::fmt::Debug {
-    /// Nanoseconds since the Unix epoch.
-    fn now(&self) -> i64;
-    /// Fills the buffer with random bytes.
-    fn random(&self, buffer: &mut [u8]);
 }
 
 /// A parsed text.

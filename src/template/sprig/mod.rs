@@ -2,11 +2,12 @@
 //!
 //! Same results and same error texts as sprig, with these exceptions, each deliberate: `keys` and `values` are sorted by key, where Go's
 //! order is random; `Local` is UTC, since the core has no environment, and no other zone is known; functions that need a clock or
-//! randomness fail unless [`Options`](super::Options) brings [`Effects`](super::Effects); keys, certificates and the password hashes that
-//! differ on every run (`bcrypt`, `htpasswd`, `genCA`, `encryptAES`, …) fail by name; `env`, `expandenv` and `getHostByName` do not exist.
+//! randomness fail unless [`Options`](super::Options) brings [`Effects`](super::Effects); of private keys that templates bring along only
+//! RSA, P-256, Ed25519 and DSA are read, and signatures of P-256 need no randomness; `env`, `expandenv` and `getHostByName` do not exist.
 //! Results are limited in size, where Go would run out of memory.
 
 mod cast;
+mod certificates;
 mod date;
 mod defaults;
 mod dicts;
@@ -17,6 +18,7 @@ mod kinds;
 mod lists;
 mod maths;
 mod names;
+mod passwords;
 mod paths;
 mod regexes;
 mod semver;
@@ -35,6 +37,7 @@ const MAX_ITEMS: usize = 4_000_000;
 /// Adds all of sprig's functions.
 pub fn extend(functions: &mut Functions) {
     for table in [
+        certificates::TABLE,
         date::TABLE,
         defaults::TABLE,
         dicts::TABLE,
@@ -43,6 +46,7 @@ pub fn extend(functions: &mut Functions) {
         lists::TABLE,
         maths::TABLE,
         names::TABLE,
+        passwords::TABLE,
         paths::TABLE,
         regexes::TABLE,
         semver::TABLE,
