@@ -170,7 +170,13 @@ impl<'t> Composer<'t, '_> {
             Event::DocumentEnd => {
                 let (root, _) = self.root.take().unwrap_or((Node::null(), Size { nodes: 1, height: 0 }));
                 let span = self.span(self.document_start, if at.end > at.start { at.end } else { self.last_end });
-                return Ok(Some(Document { root, duplicates: std::mem::take(&mut self.duplicates), span }));
+                let quoted_merge = std::mem::take(&mut self.quoted_merge);
+                return Ok(Some(Document {
+                    root,
+                    duplicates: std::mem::take(&mut self.duplicates),
+                    quoted_merge,
+                    span,
+                }));
             }
             Event::Alias(name) => {
                 let (node, size) = match self.anchors.get(name) {
@@ -314,12 +320,6 @@ impl<'t> Composer<'t, '_> {
                 entries.push((key, value));
             }
             drop(items);
-            if self.quoted_merge {
-                // kyaml clears `<<` from every mapping, whether it merged or not.
-                if let Some(at) = entries.iter().position(|(key, _)| key.text() == Some("<<")) {
-                    entries.remove(at);
-                }
-            }
             let (entries, positions) = self.settle(entries);
             let entries =
                 if frame.merges.is_empty() { entries } else { self.merge(entries, &positions, &frame.merges) };

@@ -78,6 +78,8 @@ pub struct Document {
     pub root: Node,
     /// Keys that a mapping has twice, in the order of the text.
     pub duplicates: Vec<Duplicate>,
+    /// A mapping has a key `<<` that is no merge (it is quoted), by the rules of [`Dialect::V3`].
+    pub quoted_merge: bool,
     /// The document's bytes, `---` included.
     pub span: Span,
 }

@@ -184,6 +184,7 @@ fn two_hundred_clusters_a_hanging_and_a_dead_one() {
         (connection(&url, AuthInfo::default(), QUICK), machine)
     });
     let begin = Instant::now();
+    let before = thread_count();
     let mut said = Vec::new();
     let mut threads = 0;
     let results = driver.run(work.collect(), RunOptions::default(), &mut |at, _| {
@@ -197,8 +198,8 @@ fn two_hundred_clusters_a_hanging_and_a_dead_one() {
     assert_eq!(said.last().map(|(at, _)| *at), Some(7));
     let others = said.iter().filter(|(at, _)| *at != 7).map(|(_, at)| *at).max().unwrap();
     assert!(others < said[199].1, "{others:?}");
-    // Other tests of this process have threads, too; two hundred would be too many in any case.
-    assert!(threads < 150, "{threads} threads");
+    // Other tests of this process have threads, too, some one hundred; a thread a cluster would be two hundred more.
+    assert!(threads < before + 150, "{threads} threads, {before} before");
 }
 
 fn thread_count() -> usize {

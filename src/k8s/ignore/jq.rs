@@ -5,7 +5,8 @@
 //!
 //! jaq cannot be stopped from outside, and Argo CD's limit is one second. So what could run on is refused when it is compiled: definitions,
 //! loops (`range`, `repeat`, `while`, `until`, `recurse(f)`…), repetition of strings (`*`), and whatever looks outside of the object
-//! (`now`, `env`, `input`…); regular expressions (`test`) are not built in. `..` and `recurse` without arguments end with the object. [`MAX_PATHS`] bounds what is taken.
+//! (`now`, `env`, `input`…). Regular expressions are matched in linear time. `..` and `recurse` without arguments end with the object.
+//! [`MAX_PATHS`] bounds what is taken.
 
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Filter, Vars, data, unwrap_valr};
@@ -74,7 +75,7 @@ impl JqPath {
         let prelude = "def IN(s): any(s == .; .); def IN(src; s): any(src == s; .);";
         let code = format!("{prelude} path({text}\n)");
         let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        let functions = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs());
+        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
         let arena = Arena::default();
         let wrong = || format!("`{text}` is no jq path expression");
         let modules = Loader::new(definitions).load(&arena, File { path: (), code: &code }).map_err(|_| wrong())?;

@@ -134,7 +134,7 @@ fn entries_and_where_they_stand() {
         ("[]", "{}", "replicas paused"),
         ("[{group: apps, kind: Deployment, jsonPointers: [/spec/replicas]}]", "{}", "paused"),
         ("[{group: '*', kind: '*', jsonPointers: [/spec/replicas]}]", "{}", "paused"),
-        ("[{group: ap?s, kind: Dep*, jqPathExpressions: [.spec.paused]}]", "{}", "replicas"),
+        ("[{group: 'ap?s', kind: 'Dep*', jqPathExpressions: [.spec.paused]}]", "{}", "replicas"),
         // A group that is left out is the core group.
         ("[{kind: Deployment, jsonPointers: [/spec/replicas]}]", "{}", "replicas paused"),
         (
@@ -211,8 +211,8 @@ fn noise_goes() {
             r#"{"metadata":{"name":"a"}}"#,
         ),
         (
-            "{metadata: {name: a, labels: {b: c}}, spec: {x: null, y: [null, {z: null}]}}",
-            r#"{"metadata":{"labels":{"b":"c"},"name":"a"},"spec":{"y":[null,{}]}}"#,
+            "{metadata: {name: a, labels: {b: c}}, spec: {x: null, list: [null, {z: null}]}}",
+            r#"{"metadata":{"labels":{"b":"c"},"name":"a"},"spec":{"list":[null,{}]}}"#,
         ),
         (
             "{apiVersion: v1, kind: Secret, stringData: {a: b}, data: {a: eA==, c: 'ZA=\n\n  ='}}",

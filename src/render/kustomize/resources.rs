@@ -35,6 +35,9 @@ fn read_documents(documents: Vec<Document>) -> Result<Vec<Object>, Box<Diagnosti
             continue;
         }
         let mut document = document;
+        if document.quoted_merge {
+            document.root = without_merge_keys(&document.root);
+        }
         settle_duplicates(&mut document);
         let duplicate = first_duplicate(&document);
         let span = if document.root.span().is_none() { document.span } else { document.root.span() };
@@ -102,6 +105,21 @@ fn check(node: &Node, span: Span) -> Result<(), Box<Diagnostic>> {
         }
     }
     Ok(())
+}
+
+/// The original clears `<<` from every mapping, whether it merged or not (kyaml/yaml/rnode.go).
+fn without_merge_keys(node: &Node) -> Node {
+    let clean = match node.view() {
+        View::Scalar(..) => return node.clone(),
+        View::Seq(items) => Node::seq(items.iter().map(without_merge_keys).collect()),
+        View::Map(map) => {
+            let mut found = false;
+            let kept =
+                map.iter().filter(|(key, _)| !(key.text() == Some("<<") && !std::mem::replace(&mut found, true)));
+            Node::map(kept.map(|(key, value)| (key.clone(), without_merge_keys(value))).collect::<Map>())
+        }
+    };
+    clean.with_span(node.span()).with_style(node.style())
 }
 
 /// A key that is there twice is an error when the object is printed, but annotations are written anew and so lose it.
