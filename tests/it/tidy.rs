@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "inventory",
             "plan",
             "apply",
+            "template",
         ],
     ),
     ("lib", &[]),

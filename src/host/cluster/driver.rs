@@ -44,6 +44,9 @@ pub struct Driver {
     runtime: Option<Runtime>,
 }
 
+/// Threads for what blocks: names that are looked up, credentials that are read or made.
+const MAX_BLOCKING: usize = 32;
+
 impl Driver {
     /// Starts the worker threads: one a core, at least two.
     ///
@@ -52,7 +55,11 @@ impl Driver {
     pub fn start() -> std::io::Result<Self> {
         raise_open_files();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let runtime = Builder::new_multi_thread().worker_threads(cores.max(2)).enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(cores.max(2))
+            .max_blocking_threads(MAX_BLOCKING)
+            .enable_all()
+            .build()?;
         Ok(Driver { runtime: Some(runtime) })
     }
 

@@ -6,7 +6,7 @@ use crate::span::FileId;
 use crate::yaml::{json, parse};
 
 fn node(text: &str) -> Node {
-    let parsed = parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
+    let parsed = parse(FileId::NONE, text.as_bytes(), Dialect::V3, &Limits::default());
     assert!(parsed.error.is_none(), "{text}: {:?}", parsed.error);
     parsed.documents.into_iter().next().unwrap().root
 }

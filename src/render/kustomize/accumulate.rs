@@ -651,7 +651,8 @@ impl<'a> Build<'a> {
     ) -> Done<()> {
         for plugin in self.plugins(frame, &k.validators, file, origin)? {
             let before: Vec<Node> = acc.objects.list().iter().map(|object| object.body.clone()).collect();
-            self.transform(&mut acc.objects, frame, &plugin)?;
+            let mark = Mark::other("validator", &plugin.id().gvk.kind, plugin.span);
+            self.step(&mut acc.objects, mark, |objects| self.transform(objects, frame, &plugin))?;
             let after = acc.objects.list();
             let same = |(before, after): (&Node, &Object)| {
                 without_validated_by(&after.body)
