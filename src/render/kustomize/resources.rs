@@ -114,8 +114,7 @@ fn without_merge_keys(node: &Node) -> Node {
         View::Seq(items) => Node::seq(items.iter().map(without_merge_keys).collect()),
         View::Map(map) => {
             let mut found = false;
-            let kept =
-                map.iter().filter(|(key, _)| !(key.text() == Some("<<") && !std::mem::replace(&mut found, true)));
+            let kept = map.iter().filter(|(key, _)| key.text() != Some("<<") || std::mem::replace(&mut found, true));
             Node::map(kept.map(|(key, value)| (key.clone(), without_merge_keys(value))).collect::<Map>())
         }
     };
