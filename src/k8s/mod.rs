@@ -5,6 +5,7 @@
 //! `if kind == …`. Tables are text, embedded, and read on first use (tens of microseconds).
 
 pub mod conflict;
+pub mod danger;
 pub mod exclusion;
 pub mod fields;
 pub mod glob;
