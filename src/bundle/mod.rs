@@ -52,6 +52,7 @@ pub use hold::held_files;
 pub use index::{Entry, Index, Known, NamespaceRecord, ObjectRef, ScopeRecord, SourceRecord, State, WORKING_TREE};
 pub use layout::{APPS, INDEX, encode as encode_name};
 pub use previous::{Journal, OldBundle, OldFile, OldIndex, Previous};
+pub use site::name_of as cluster_name;
 
 use claims::{Claim, Claimant};
 use finish::{Finish, RenderSet, Task};

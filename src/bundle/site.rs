@@ -180,8 +180,8 @@ pub(super) fn sites<'a>(input: &Input<'a>, diagnostics: &mut Diagnostics) -> Vec
     sites
 }
 
-/// The name under which a cluster is known in the whole fleet.
-fn name_of(cluster: &Cluster, fleet: &Fleet) -> String {
+/// The name under which a cluster is known in the whole fleet, and its bundle.
+pub fn name_of(cluster: &Cluster, fleet: &Fleet) -> String {
     let own = fleet.instances.get(&cluster.instance).and_then(|instance| instance.in_cluster.clone());
     own.filter(|_| cluster.server_key() == IN_CLUSTER_SERVER).unwrap_or_else(|| cluster.name.clone())
 }

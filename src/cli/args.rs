@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Helm(Helm),
     /// Print what `kustomize build DIR` prints
     Kustomize(Kustomize),
+    /// Show what would change on which cluster: creates, changes with their fields, deletions, hooks, what is held or refused
+    Plan(Plan),
 }
 
 /// What every command that reads a fleet takes.
@@ -113,6 +115,86 @@ pub(crate) struct ConnectionArgs {
     /// A program that may be run for credentials (`aws`, `gke-gcloud-auth-plugin`, `kubelogin`); may be repeated
     #[arg(long, value_name = "PROGRAM", value_delimiter = ',')]
     pub(crate) allow_exec: Vec<String>,
+}
+
+/// Which slices (an application on a cluster) are meant. All patterns are globs; several of one kind are alternatives.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct FilterArgs {
+    /// Applications by name (also `namespace/name`); may be repeated
+    #[arg(long = "app", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) apps: Vec<String>,
+    /// Applications of these projects; may be repeated
+    #[arg(long = "project", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) projects: Vec<String>,
+    /// Clusters by name; may be repeated
+    #[arg(long = "cluster", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) clusters: Vec<String>,
+    /// Clusters by their labels, as in `env=prod,region in (eu,us)`
+    #[arg(long, short = 'l', value_name = "LABELS")]
+    pub(crate) selector: Option<String>,
+}
+
+/// What `plan` and `apply` share.
+#[derive(Args, Debug)]
+pub(crate) struct PlanningArgs {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Take the bundles of this folder as they lie there, checked against their lock, instead of compiling
+    #[arg(long, value_name = "OUT")]
+    pub(crate) bundles: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Whether what an application no longer declares is deleted [default: as its sync policy says]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) prune: Option<PruneChoice>,
+    /// Most deletions on a cluster and in all [default: per cluster the larger of 10 and 20 % of what the fleet has there, at most 100; in all 200]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_deletes: Option<usize>,
+    /// Most applications that leave the fleet [default: one, or 1 % of all if that is more]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_removals: Option<usize>,
+    /// A protected kind that may be deleted (`Namespace`, `PersistentVolume`, `PersistentVolumeClaim`, `CustomResourceDefinition.apiextensions.k8s.io`); may be repeated
+    #[arg(long, value_name = "KIND.GROUP", value_delimiter = ',')]
+    pub(crate) allow_delete: Vec<String>,
+    /// Let the last object of an application go, although its sync policy does not say `allowEmpty`
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Take fields that people and other deployers hold; those of known controllers are left to them all the same
+    #[arg(long)]
+    pub(crate) take_ownership: bool,
+}
+
+/// `--prune`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PruneChoice {
+    /// Delete it, and count `Prune=confirm` as confirmed
+    Always,
+    /// Keep it
+    Never,
+}
+
+/// Arguments of `plan`.
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) planning: PlanningArgs,
+    /// Save the plan for `fleetc apply FILE` (schema/plan.schema.json); no values of Secrets are in it
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Exit 1 when there is something to do
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// Use get and list only, no dry runs: what would change is foreseen from managedFields; defaults, webhooks and immutable fields are not
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Show what would change if this field manager applied (`argocd-controller`, `kubectl`): for moving to fleetc
+    #[arg(long, value_name = "MANAGER")]
+    pub(crate) compare_as: Option<String>,
+    /// Print the report as Markdown for a comment of a pull request, short enough for one
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) markdown: bool,
 }
 
 /// `cluster …`.

@@ -1,11 +1,13 @@
 //! What `build` and `check` share: compile, bundle, compare with what lies in the output folder, and decide whether anything may be written.
 
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use fleetc::bundle::{self, State, What, WhatHappened};
 use fleetc::compile::{Assembled, assemble, parts};
 use fleetc::diag::{Diagnostic, Diagnostics};
 use fleetc::host::write::Folder;
+use fleetc::read::Fleet;
 use fleetc::span::Span;
 use serde_json::{Value, json};
 
@@ -16,6 +18,8 @@ use super::session::Session;
 /// A fleet compiled and compared.
 pub(crate) struct Assembly {
     pub(crate) session: Session,
+    /// What was compiled. Freeing a fleet of thousands of applications takes longer than writing it; the process ends soon.
+    pub(crate) fleet: ManuallyDrop<Fleet>,
     pub(crate) folder: Folder,
     pub(crate) diagnostics: Diagnostics,
     /// `None` where an error leaves open which application is where: nothing may be written.
@@ -44,7 +48,8 @@ impl Assembly {
         if compiled.unknown_applications || (!compiled.failed_sets.is_empty() && !keep_going) {
             // The failures of single applications are worth knowing in the same run.
             diagnostics.extend(parts(&compiled, session.world.sources()).diagnostics);
-            return Ok(Assembly { session, folder, diagnostics, assembled: None, units, renders });
+            let fleet = ManuallyDrop::new(compiled.fleet);
+            return Ok(Assembly { session, fleet, folder, diagnostics, assembled: None, units, renders });
         }
         let parts = parts(&compiled, session.world.sources());
         diagnostics.extend(parts.diagnostics);
@@ -58,9 +63,9 @@ impl Assembly {
         diagnostics.extend(assembled.diagnostics);
         let refused = assembled.value.bundled.refused || locks_refused;
         let assembled = if refused { None } else { Some(assembled.value) };
-        // Freeing a fleet of thousands of applications takes longer than writing it; the process ends soon.
-        std::mem::forget((compiled.units, compiled.fleet));
-        Ok(Assembly { session, folder, diagnostics, assembled, units, renders })
+        std::mem::forget(compiled.units);
+        let fleet = ManuallyDrop::new(compiled.fleet);
+        Ok(Assembly { session, fleet, folder, diagnostics, assembled, units, renders })
     }
 
     /// How many applications are held or absent.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::args::{ClusterCommand, ClusterFacts, ClusterList, ClusterOutput};
 use super::reach;
 use super::report;
-use super::session::{Session, print_json, print_out};
+use super::session::{Session, print_json, print_out, write_file};
 
 /// Runs the command.
 pub(crate) fn run(command: &ClusterCommand) -> ExitCode {
@@ -77,7 +77,7 @@ fn list(args: &ClusterList) -> ExitCode {
                 work.push((connection, Machine::new(|port| async move { ask(&port).await })));
                 states.push(None);
             }
-            Err(refused) => states.push(Some(State::without("Unknown", short(&refused.message)))),
+            Err(refused) => states.push(Some(State::without("Unknown", reach::short(&refused.message)))),
         }
     }
     let mut answers = driver.run(work, RunOptions::default(), &mut |_, _| {}).into_iter();
@@ -116,11 +116,6 @@ async fn identity(port: &Port) -> String {
     let object = answer.filter(fleetc::api::Response::is_success).and_then(|response| response.node().ok());
     let uid = object.as_ref().and_then(|object| object.at(&["metadata", "uid"])).and_then(Node::as_str);
     uid.unwrap_or_default().to_owned()
-}
-
-/// The reason without the cluster's name, which stands beside it.
-fn short(message: &str) -> String {
-    message.split_once("cannot be reached: ").map_or(message, |(_, why)| why).to_owned()
 }
 
 /// As `argocd cluster list -o json` has it, as far as we know it.
@@ -225,7 +220,7 @@ fn facts(args: &ClusterFacts) -> ExitCode {
     let facts = discovery::facts(&version, &catalogue);
     let text = discovery::to_yaml(name.rsplit('/').next().unwrap_or(name), &facts);
     if let Some(file) = &args.output
-        && let Err(error) = write(file, &text)
+        && let Err(error) = write_file(file, &text)
     {
         diagnostics.push(
             Diagnostic::error("cli/write", Span::NONE, format!("{}: {error}", file.display())).cause(Cause::Usage),
@@ -243,16 +238,4 @@ fn facts(args: &ClusterFacts) -> ExitCode {
         print_out(&text);
     }
     ExitCode::from(report::exit_code(&diagnostics, false))
-}
-
-/// Writes a file as a whole or not at all; one that holds the same already is not touched.
-fn write(file: &std::path::Path, text: &str) -> std::io::Result<()> {
-    if std::fs::read(file).is_ok_and(|held| held == text.as_bytes()) {
-        return Ok(());
-    }
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside = file.with_file_name(name);
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, file)
 }

@@ -12,6 +12,8 @@ mod explain;
 mod explain_object;
 mod helm;
 mod kustomize;
+mod plan;
+mod planning;
 mod reach;
 mod report;
 mod session;
@@ -29,5 +31,6 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Helm(args) => helm::run(&args),
         Command::Kustomize(args) => kustomize::run(&args),
+        Command::Plan(args) => plan::run(&args),
     }
 }

@@ -51,3 +51,8 @@ pub(crate) fn named(clusters: &[Cluster], name: &str) -> Result<usize, Box<Diagn
         }
     }
 }
+
+/// The reason without the cluster's name, which stands beside it.
+pub(crate) fn short(message: &str) -> String {
+    message.split_once("cannot be reached: ").map_or(message, |(_, why)| why).to_owned()
+}

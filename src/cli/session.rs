@@ -201,6 +201,18 @@ pub(crate) fn print_json(value: &serde_json::Value) {
     print_out(&text);
 }
 
+/// Writes a file as a whole or not at all; one that holds the same already is not touched.
+pub(crate) fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
+    if std::fs::read(file).is_ok_and(|held| held == text.as_bytes()) {
+        return Ok(());
+    }
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = file.with_file_name(name);
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, file)
+}
+
 fn usage_error(options: &FleetOptions, message: &str) {
     if options.format == Format::Json {
         let one = Diagnostic::error("cli/usage", fleetc::span::Span::NONE, message);

@@ -59,6 +59,23 @@ impl Selector {
         Ok(Selector { requirements })
     }
 
+    /// Compiles a selector in one line, as `kubectl -l` takes it: `a=b,c!=d,e in (x,y),f notin (z),g,!h`.
+    ///
+    /// # Errors
+    /// Why it is none: one sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut requirements = Vec::new();
+        for part in split_outside_parentheses(text) {
+            let part = part.trim();
+            let (key, test) = parse_requirement(part)?;
+            if let Some(problem) = key_problem(key) {
+                return Err(format!("`{key}` cannot be a key: {problem}"));
+            }
+            requirements.push(Requirement { key: key.to_owned(), test });
+        }
+        Ok(Selector { requirements })
+    }
+
     /// Whether there are no requirements.
     pub fn is_empty(&self) -> bool {
         self.requirements.is_empty()
@@ -76,6 +93,48 @@ impl Selector {
             }
         })
     }
+}
+
+/// The parts between commas that stand in no parentheses.
+fn split_outside_parentheses(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0_u32, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(text.get(start..at).unwrap_or_default());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..).unwrap_or_default());
+    parts
+}
+
+fn parse_requirement(part: &str) -> Result<(&str, Test), String> {
+    let values = |text: &str| -> Option<Vec<String>> {
+        let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
+        Some(inner.split(',').map(|value| value.trim().to_owned()).collect())
+    };
+    if let Some(key) = part.strip_prefix('!') {
+        return Ok((key.trim(), Test::Absent));
+    }
+    for (operator, not) in [("!=", true), ("==", false), ("=", false)] {
+        if let Some((key, value)) = part.split_once(operator) {
+            let value = vec![value.trim().to_owned()];
+            return Ok((key.trim(), if not { Test::NotIn(value) } else { Test::In(value) }));
+        }
+    }
+    let Some((key, rest)) = part.split_once(char::is_whitespace) else { return Ok((part, Test::Exists)) };
+    let rest = rest.trim_start();
+    for (operator, not) in [("notin", true), ("in", false)] {
+        if let Some(list) = rest.strip_prefix(operator).and_then(values) {
+            return Ok((key, if not { Test::NotIn(list) } else { Test::In(list) }));
+        }
+    }
+    Err(format!("`{part}` is no requirement such as `env=prod`, `env!=dev`, `env in (a,b)`, `env` or `!env`"))
 }
 
 fn expression_requirement(expression: &Node, rule: Values) -> Result<Requirement, Box<Diagnostic>> {
@@ -176,4 +235,33 @@ fn is_subdomain(text: &str) -> bool {
             && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_in_one_line() {
+        let labels = [("env", "prod"), ("region", "eu")];
+        let get = |key: &str| labels.iter().find(|(k, _)| *k == key).map(|(_, value)| Cow::Borrowed(*value));
+        let matches = |text: &str| Selector::parse(text).map(|selector| selector.matches(get));
+        for yes in [
+            "env=prod",
+            "env==prod,region=eu",
+            "env!=dev",
+            "env in (dev, prod)",
+            "env notin (dev),region",
+            "!tier",
+            "tier notin (a)",
+        ] {
+            assert_eq!(matches(yes), Ok(true), "{yes}");
+        }
+        for no in ["env=dev", "tier", "!env", "env in (dev)", "env=prod,region=us", "env notin (prod)"] {
+            assert_eq!(matches(no), Ok(false), "{no}");
+        }
+        for wrong in ["", "a b", "env in prod", "=x", "env=prod,", "a/b/c=d"] {
+            assert!(Selector::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -74,10 +74,6 @@ fn is_meant(removals: &Removals, parent: &Parent) -> bool {
     match removals {
         Removals::All => true,
         Removals::None => false,
-        Removals::Only { applications, projects } => {
-            let project = Record::read(&parent.record).project;
-            (applications.is_empty() || applications.contains(&parent.key.application.name))
-                && (projects.is_empty() || projects.contains(&project))
-        }
+        Removals::Only(filter) => filter.lets(&parent.key.application, &Record::read(&parent.record).project),
     }
 }

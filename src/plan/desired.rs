@@ -264,7 +264,7 @@ impl DesiredSlice {
             windows: entry.windows.clone(),
             ignore_differences: entry.ignore_differences.clone(),
             retry: entry.sync_policy.as_ref().and_then(|policy| policy.get("retry")).cloned(),
-            record: Record::of(entry, digest),
+            record: Record::of(entry, context.cluster, digest),
             released: entry.excluded.iter().chain(&entry.declares).cloned().collect(),
             yields: entry.yields.clone(),
             reads_facts: entry.sources.iter().any(|source| !source.chart.is_empty()),

@@ -23,15 +23,21 @@ const SERVERS: [&str; 8] = [
 ];
 
 /// The annotation in which kubectl keeps what it last applied: a copy of the object, values of Secrets included.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// An object without what the server keeps: status, versions, times, managers.
+/// An object without what the server keeps (status, versions, times, managers) and without kubectl's copy of it.
 pub(super) fn without_noise(object: &Node) -> Node {
     let mut object = object.clone();
     if let Some(map) = object.map_mut() {
         map.remove("status");
         if let Some(metadata) = map.get_mut("metadata").and_then(Node::map_mut) {
             metadata.retain(|key, _| !key.text().is_some_and(|key| SERVERS.contains(&key)));
+            if let Some(annotations) = metadata.get_mut("annotations").and_then(Node::map_mut) {
+                annotations.remove(LAST_APPLIED);
+                if annotations.is_empty() {
+                    metadata.remove("annotations");
+                }
+            }
         }
     }
     object

@@ -12,12 +12,14 @@ use super::input::{ClusterInput, Options};
 use super::kinds::Kinds;
 use super::live;
 use super::order::defined_kind;
+use super::record::Record;
 use super::talk::{Talk, Trouble, node, refused};
 use crate::api::{Request, encode};
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
 use crate::cluster::Facts;
 use crate::inventory::{Item, Parent, ParentName, SLICE_LABEL, SliceKey};
+use crate::k8s::conflict;
 use crate::k8s::object::Gvk;
 use crate::yaml::Node;
 
@@ -54,6 +56,10 @@ pub struct Ground {
     pub silent: BTreeSet<AppKey>,
     /// What differs between the facts that the renders read and the cluster; empty for nothing.
     pub facts_differ: Vec<String>,
+    /// `data` of argocd-cm, by instance.
+    pub settings: BTreeMap<String, Node>,
+    /// Rules of the fleet for fields that others own.
+    pub conflicts: Vec<conflict::Rule>,
     /// Choices.
     pub options: Options,
 }
@@ -80,6 +86,8 @@ impl Ground {
             version,
             known: input.known.clone(),
             options: input.options.clone(),
+            settings: input.settings.clone(),
+            conflicts: input.conflicts.clone(),
             wanted: input.elsewhere.clone(),
             ..Ground::default()
         };
@@ -90,6 +98,7 @@ impl Ground {
             ground.add_slice(slice);
         }
         ground.load_parents(talk, input).await?;
+        ground.leave_to_others(input);
         let items = ground.parents.values().flat_map(|parent| parent.items.iter().map(|item| item.gvk.clone()));
         let mut gvks: BTreeSet<Gvk> = items.collect();
         let fresh = input.slices.iter().filter(|slice| slice.state == SliceState::Fresh);
@@ -152,6 +161,25 @@ impl Ground {
             self.add_parent(name, Parent::read(&object));
         }
         Ok(())
+    }
+
+    /// Parents that say to be of another cluster of the fleet, which then is this one, too: what they list is that one's business.
+    fn leave_to_others(&mut self, input: &ClusterInput) {
+        for (app, parent) in &self.parents {
+            let cluster = Record::read(&parent.record).cluster;
+            if cluster == self.cluster || !input.clusters.contains(&cluster) {
+                continue;
+            }
+            if input.slices.iter().any(|slice| slice.key.application == *app) {
+                let why = format!(
+                    "it says to be of cluster `{cluster}`, which is this one, too: one cluster has two names in the fleet"
+                );
+                self.broken.insert(parent.name.clone(), why);
+            } else {
+                self.known.insert(app.clone());
+                self.silent.insert(app.clone());
+            }
+        }
     }
 
     fn add_parent(&mut self, name: ParentName, parent: Result<Parent, String>) {

@@ -4,7 +4,7 @@
 //! in the plan and in its digest, so that it can be carried out unchanged when somebody allows it. What an application that leaves has is
 //! bounded by the budget of removals, not by those of deletions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{ClusterPlan, SlicePlan, Status, Verb};
 use crate::application::AppKey;
@@ -44,8 +44,9 @@ pub(super) fn cluster(plan: &mut ClusterPlan, most: Option<usize>) {
     }
 }
 
-/// Withholds what exceeds the budgets of a run.
+/// Withholds what exceeds the budgets of a run, and says where two names of the fleet lead to one cluster.
 pub fn run(plans: &mut [ClusterPlan], limits: Limits) {
+    note_names(plans);
     let counted = |plan: &ClusterPlan| -> usize {
         plan.slices.iter().filter(|slice| is_counted(slice)).map(SlicePlan::counted_deletions).sum()
     };
@@ -80,6 +81,19 @@ pub fn run(plans: &mut [ClusterPlan], limits: Limits) {
         if any {
             plan.refusals.push(format!("{why}: `--max-removals {asked}` allows them"));
         }
+    }
+}
+
+/// Allowed, since several Argo CD instances may call one cluster by different names, and rarely meant.
+fn note_names(plans: &mut [ClusterPlan]) {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for plan in plans.iter().filter(|plan| !plan.identity.is_empty()) {
+        names.entry(plan.identity.clone()).or_default().push(plan.cluster.clone());
+    }
+    for plan in plans {
+        let others = names.get(&plan.identity).into_iter().flatten().filter(|name| **name != plan.cluster);
+        let notes = others.map(|other| format!("it is the same cluster as `{other}`"));
+        plan.notes.extend(notes);
     }
 }
 

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
 use crate::cluster::Facts;
+use crate::k8s::conflict;
+use crate::k8s::glob::Glob;
+use crate::yaml::Node;
 
 use super::desired::DesiredSlice;
 
@@ -25,27 +28,54 @@ pub struct ClusterInput {
     pub elsewhere: BTreeMap<ObjectRef, AppKey>,
     /// Whether removed applications are looked at; with filters that name applications they are not.
     pub removals: Removals,
+    /// The names of all clusters of the fleet: what a parent recorded for another one of them is left alone here.
+    pub clusters: BTreeSet<String>,
     /// What renders of this cluster were allowed to read.
     pub facts: Facts,
+    /// `data` of argocd-cm, by instance.
+    pub settings: BTreeMap<String, Node>,
+    /// Rules of the fleet for fields that others own.
+    pub conflicts: Vec<conflict::Rule>,
     /// Choices.
     pub options: Options,
 }
 
 /// Which removed applications are planned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Removals {
     /// All.
     #[default]
     All,
-    /// Those of these names (`--app`) and projects (`--project`); an empty list lets all through.
-    Only {
-        /// Names of applications.
-        applications: Vec<String>,
-        /// Projects, as the parent recorded them.
-        projects: Vec<String>,
-    },
+    /// Those that a filter lets through; the project is what the parent recorded.
+    Only(Filter),
     /// None.
     None,
+}
+
+/// Which applications are meant: all that match one pattern of each list that has any.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Globs of names (`--app`), also as `namespace/name` and `instance/namespace/name`.
+    pub applications: Vec<Glob>,
+    /// Globs of projects (`--project`).
+    pub projects: Vec<Glob>,
+}
+
+impl Filter {
+    /// Whether an application is meant.
+    pub fn lets(&self, application: &AppKey, project: &str) -> bool {
+        let (shown, AppKey { instance, namespace, name }) = (application.to_string(), application);
+        let names = [name.clone(), format!("{namespace}/{name}"), format!("{instance}/{namespace}/{name}"), shown];
+        let any = |globs: &[Glob], texts: &[String]| {
+            globs.is_empty() || globs.iter().any(|glob| texts.iter().any(|text| glob.matches(text)))
+        };
+        any(&self.applications, &names) && any(&self.projects, &[project.to_owned()])
+    }
+
+    /// Whether all are.
+    pub fn is_empty(&self) -> bool {
+        self.applications.is_empty() && self.projects.is_empty()
+    }
 }
 
 /// Choices of the user.
@@ -69,8 +99,6 @@ pub struct Options {
     pub allow_delete: BTreeSet<String>,
     /// Allow an application's last object to go although it does not say `allowEmpty`.
     pub allow_empty: bool,
-    /// `resource.customizations.ignoreDifferences.*` of argocd-cm, as written, by the rest of the key.
-    pub ignore_differences: BTreeMap<String, String>,
 }
 
 impl Default for Options {
@@ -85,7 +113,6 @@ impl Default for Options {
             in_flight: 24,
             allow_delete: BTreeSet::new(),
             allow_empty: false,
-            ignore_differences: BTreeMap::new(),
         }
     }
 }

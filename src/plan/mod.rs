@@ -21,9 +21,11 @@ mod live;
 mod members;
 mod options;
 mod order;
+mod predict;
 mod probe;
 mod prune;
 mod record;
+pub mod report;
 mod slice;
 mod talk;
 
@@ -31,7 +33,7 @@ pub use action::{Action, ChangedField, ClusterPlan, Same, Seen, SlicePlan, Statu
 pub use cluster::cluster;
 pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState};
 pub use ground::Ground;
-pub use input::{ClusterInput, HookRuns, Options, Prune, Removals};
+pub use input::{ClusterInput, Filter, HookRuns, Options, Prune, Removals};
 pub use kinds::Kinds;
 pub use live::owned_digest;
 pub use options::{Approval, HookDelete, ObjectOptions, Policy, Propagation, SYNC_OPTIONS};

@@ -4,7 +4,7 @@
 //! a dry run what it would do; nothing is guessed. Whose object it is, is decided here, too: what another ApplySet, another application that
 //! still declares it, or a controller owns is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -15,14 +15,17 @@ use super::difference;
 use super::ground::Ground;
 use super::live;
 use super::members::{self, Members};
-use super::talk::{Talk, Trouble, about, causes, message, node};
+use super::predict;
+use super::talk::{Talk, Trouble, about, causes, is_untyped, message, node};
 use crate::api::{Content, Method, Request, Resource, Response};
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
 use crate::digest::Digest;
-use crate::inventory::{FIELD_MANAGER, Item, Parent};
+use crate::inventory::{FIELD_MANAGER, Item};
 use crate::k8s::conflict::{self, Conflict, Decision};
-use crate::k8s::fields::{applied::applied, edit, path_text};
+use crate::k8s::danger::{self, Fate};
+use crate::k8s::fields::{applied::applied, edit, managers, path_text};
+use crate::k8s::ignore::{Ignore, noise};
 use crate::k8s::object::Gvk;
 use crate::yaml::{Node, json};
 
@@ -40,11 +43,14 @@ pub(super) struct Probe<'a> {
     pub(super) talk: &'a Talk,
     pub(super) ground: &'a Ground,
     pub(super) slice: &'a DesiredSlice,
-    pub(super) parent: Option<&'a Parent>,
+    /// What the inventory lists.
+    pub(super) items: &'a BTreeMap<ObjectRef, &'a Item>,
     pub(super) members: &'a Members,
     /// Namespaces that this plan brings and that are not there yet.
     pub(super) missing: &'a BTreeSet<SmolStr>,
     pub(super) conflicts: &'a conflict::Policy,
+    /// Differences that do not count.
+    pub(super) ignore: &'a Ignore,
 }
 
 /// Kinds that are made anew only where `Force=true` says so: data, addresses or everything below them would be lost.
@@ -86,6 +92,9 @@ impl Probe<'_> {
     fn action(&self, at: usize, desired: &Desired, verb: Verb) -> Box<Action> {
         let mut action = Action::new(self.reference(desired), desired.gvk.clone(), verb);
         action.desired = Some(at);
+        if matches!(action.verb, Verb::Create | Verb::Unknown) {
+            action.dangers = danger::marks(&desired.gvk, Fate::Created(&desired.body));
+        }
         Box::new(action)
     }
 
@@ -108,10 +117,11 @@ impl Probe<'_> {
             Ok(resource) => resource,
             Err(found) => return Ok(*found),
         };
+        if let Some(manager) = &self.ground.options.compare_as {
+            return self.as_other(at, desired, resource, manager).await;
+        }
         let reference = self.reference(desired);
-        let item = self
-            .parent
-            .and_then(|parent| parent.item(&reference.group, &reference.kind, &reference.namespace, &reference.name));
+        let item = self.items.get(&reference).copied();
         let listed = self.members.get(&reference);
         if let (Some(item), Some(listed)) = (item, listed)
             && is_as_recorded(item, desired, listed)
@@ -134,6 +144,7 @@ impl Probe<'_> {
             return Ok(Found::Do(action));
         }
         match live {
+            live if self.ground.options.read_only => Ok(self.foreseen(at, desired, item, live.as_ref())),
             Some(live) if desired.options.with_live(&live).replace => {
                 self.overwritten(at, desired, resource, item, &live).await
             }
@@ -194,13 +205,7 @@ impl Probe<'_> {
         for _ in 0..4 {
             let response = self.talk.ask(self.apply(path.clone(), body.clone(), force)).await?;
             match response.status {
-                201 => {
-                    let mut action = self.action(at, desired, Verb::Create);
-                    if item.is_some() {
-                        action.why = "it is in the inventory, but no longer on the cluster".to_owned();
-                    }
-                    return Ok(Found::Do(action));
-                }
+                201 => return Ok(self.created(at, desired, item)),
                 200 => {
                     let result = node(&response, &path)?;
                     let live = match live {
@@ -211,28 +216,21 @@ impl Probe<'_> {
                         },
                     };
                     let found = self.compare(at, desired, item, &live, &result);
-                    return Ok(match found {
-                        Found::Do(mut action) => {
-                            action.force = force;
-                            action.body = (body != desired.json).then_some(body);
-                            action.yields = yields;
-                            Found::Do(action)
-                        }
-                        same => same,
-                    });
+                    return Ok(found.with(Settled { body, force, yields }, desired));
                 }
                 409 if !force => {
                     let Some(conflicts) = node(&response, &path).ok().and_then(|status| conflict::read(&status)) else {
                         return Ok(self.refuse(at, desired, about(&desired.gvk, &response)));
                     };
-                    // Whose it is says more than that the label of membership cannot be set.
                     if live.is_none() {
                         live = members::read(self.talk, resource, &self.reference(desired)).await?;
                     }
-                    if let Some(Err(why)) = live.as_ref().map(|live| self.whose(desired, item, live)) {
+                    let Some(live) = &live else { continue };
+                    // Whose it is says more than that the label of membership cannot be set.
+                    if let Err(why) = self.whose(desired, item, live) {
                         return Ok(self.refuse(at, desired, why));
                     }
-                    match self.settle(&desired.gvk, &body, &conflicts) {
+                    match self.settle(&desired.gvk, &body, &conflicts, live) {
                         Ok(settled) => {
                             body = settled.body;
                             force = settled.force;
@@ -247,22 +245,114 @@ impl Probe<'_> {
         Ok(self.refuse(at, desired, "other managers hold its fields, and each time others"))
     }
 
+    /// The answer about an object that is not there yet.
+    fn created(&self, at: usize, desired: &Desired, item: Option<&Item>) -> Found {
+        let mut action = self.action(at, desired, Verb::Create);
+        if item.is_some() {
+            action.why = "it is in the inventory, but no longer on the cluster".to_owned();
+        }
+        Found::Do(action)
+    }
+
+    /// What would become of an object, where nothing may be asked but reads.
+    fn foreseen(&self, at: usize, desired: &Desired, item: Option<&Item>, live: Option<&Node>) -> Found {
+        let Some(live) = live else { return self.created(at, desired, item) };
+        let mut settled = Settled { body: desired.json.clone(), force: false, yields: Vec::new() };
+        let mut body = desired.body.clone();
+        for _ in 0..4 {
+            let found = predict::predicted(&body, live, FIELD_MANAGER);
+            if settled.force || found.conflicts.is_empty() {
+                return self.compare(at, desired, item, live, &found.result).with(settled, desired);
+            }
+            if let Err(why) = self.whose(desired, item, live) {
+                return self.refuse(at, desired, why);
+            }
+            match self.settle(&desired.gvk, &settled.body, &found.conflicts, live) {
+                Ok(mut more) => {
+                    more.yields.splice(0..0, settled.yields);
+                    settled = more;
+                }
+                Err(why) => return self.refuse(at, desired, why),
+            }
+            body = json::parse(crate::span::FileId::NONE, settled.body.as_bytes()).unwrap_or(body);
+        }
+        self.refuse(at, desired, "other managers hold its fields, and each time others")
+    }
+
+    /// What would change if another manager applied the object (`--compare-as`): whose it is does not count, nor does what is ours.
+    async fn as_other(
+        &self,
+        at: usize,
+        desired: &Desired,
+        resource: &Resource,
+        manager: &str,
+    ) -> Result<Found, Trouble> {
+        let Some(live) = members::read(self.talk, resource, &self.reference(desired)).await? else {
+            return Ok(self.created(at, desired, None));
+        };
+        let body = live::without_membership(&desired.body);
+        let result = if self.ground.options.read_only {
+            predict::predicted(&body, &live, manager).result
+        } else {
+            let path = resource.object(&desired.namespace, &desired.name);
+            let text = json::to_json(&body).map_err(|_| Trouble(format!("{path}: it has no JSON")))?;
+            let request = Request::new(Method::Patch, path.clone()).with("fieldManager", manager).with("dryRun", "All");
+            let request = request.with("force", "true").body(Content::Apply, text).acting_as(&self.slice.impersonate);
+            let response = self.talk.ask(request).await?;
+            if !response.is_success() {
+                return self.refused(at, desired, resource, Some(live), &response).await;
+            }
+            predict::without_left(&node(&response, &path)?, &body, &live, manager)
+        };
+        let changes = self.counted(desired, &live, &result);
+        let seen = live::seen(&live);
+        if changes.is_empty() {
+            return Ok(Found::Same(Same { desired: at, uid: seen.uid }));
+        }
+        let mut action = self.action(at, desired, Verb::Change);
+        action.live = Some(seen);
+        action.changes = changes;
+        action.dangers = danger::marks(&desired.gvk, Fate::Changed(&live, &result));
+        Ok(Found::Do(action))
+    }
+
+    /// The differences that count: neither what the application or argocd-cm says to ignore, nor another way to write the same.
+    fn counted(&self, desired: &Desired, live: &Node, result: &Node) -> Vec<super::action::ChangedField> {
+        let managers = managers(live).unwrap_or_default();
+        let prepared = |object: &Node| {
+            let mut object = object.clone();
+            self.ignore.remove(&mut object, &managers);
+            noise::quiet(&mut object, self.ignore.aggregated_roles);
+            object
+        };
+        difference::between(&desired.gvk, &prepared(live), &prepared(result))
+    }
+
     /// What is done about fields of others: left out of what is sent, or taken.
-    fn settle(&self, gvk: &Gvk, body: &Arc<str>, conflicts: &[Conflict]) -> Result<Settled, String> {
+    fn settle(&self, gvk: &Gvk, body: &Arc<str>, conflicts: &[Conflict], live: &Node) -> Result<Settled, String> {
         let mut object =
             json::parse(crate::span::FileId::NONE, body.as_bytes()).map_err(|_| "it is no JSON".to_owned())?;
         let paths = applied(&object, None).paths();
+        let mut reduced = object.clone();
+        self.ignore.remove(&mut reduced, &managers(live).unwrap_or_default());
         let (mut yields, mut fails, mut force) = (Vec::new(), Vec::new(), false);
         for conflict in conflicts {
-            match self.conflicts.decide(gvk, conflict) {
+            let path = paths.iter().find(|path| path_text(path) == conflict.field);
+            // Whatever the rules say: nobody takes what he says to ignore.
+            let decision = match path {
+                Some(path) if edit::get(&reduced, path).is_none() => {
+                    Decision::Yield("named by ignoreDifferences".to_owned())
+                }
+                _ => self.conflicts.decide(gvk, conflict),
+            };
+            match decision {
                 Decision::Take => force = true,
                 Decision::Fail(why) => fails.push(format!("{}: {why}", conflict.field)),
                 Decision::Yield(why) => {
-                    let removed = paths
-                        .iter()
-                        .find(|path| path_text(path) == conflict.field)
-                        .is_some_and(|path| edit::remove(&mut object, path));
-                    if removed {
+                    // Several managers may hold one field.
+                    if let Some(path) = path
+                        && (edit::remove(&mut object, path) || edit::get(&object, path).is_none())
+                    {
                         yields.push(format!("{} is {why}", conflict.field));
                     } else {
                         fails.push(format!("{}: {why}, but the field cannot be left out by itself", conflict.field));
@@ -294,12 +384,16 @@ impl Probe<'_> {
         let mut action = self.action(at, desired, verb.unwrap_or(Verb::Change));
         // That it becomes a member is what the other verbs say.
         let changes = match action.verb {
-            Verb::Change => difference::between(&desired.gvk, live, result),
-            _ => difference::between(&desired.gvk, &live::without_membership(live), &live::without_membership(result)),
+            Verb::Change => self.counted(desired, live, result),
+            _ => self.counted(desired, &live::without_membership(live), &live::without_membership(result)),
         };
+        if !changes.is_empty() {
+            action.dangers = danger::marks(&desired.gvk, Fate::Changed(live, result));
+        }
         if action.verb == Verb::Change && ours && changes.is_empty() {
             let owned = live::owned_digest(live);
-            if owned.is_some() && owned == live::owned_digest(result) {
+            let ignored = || !difference::between(&desired.gvk, live, result).is_empty();
+            if owned.is_some() && (owned == live::owned_digest(result) || ignored()) {
                 let recorded = item.is_some_and(|item| {
                     item.uid == seen.uid && item.applied == Some(desired.digest) && item.owned == owned
                 });
@@ -430,7 +524,9 @@ impl Probe<'_> {
                 let Some(live) = live else { return Ok(self.refuse(at, desired, about(&desired.gvk, response))) };
                 Ok(self.anew(at, desired, &live, &fields))
             }
-            500.. if !text.contains("webhook") => Err(Trouble(format!("{}: {text}", self.reference(desired)))),
+            500.. if !text.contains("webhook") && !is_untyped(response) => {
+                Err(Trouble(format!("{}: {text}", self.reference(desired))))
+            }
             401 => Err(Trouble(format!("the credentials are not accepted: {text}"))),
             429 => Err(Trouble(format!("the server is too busy: {text}"))),
             _ => Ok(self.refuse(at, desired, about(&desired.gvk, response))),
@@ -456,6 +552,7 @@ impl Probe<'_> {
                 action.live = Some(live::seen(live));
                 action.changes = difference::beyond(&desired.gvk, live, &desired.body);
                 action.dangers.push(format!("it is deleted and made anew, since {listed} cannot be changed"));
+                action.dangers.extend(danger::marks(&desired.gvk, Fate::Remade(live, &desired.body)));
                 return Found::Do(action);
             }
         };
@@ -492,7 +589,9 @@ impl Probe<'_> {
             return Ok(Found::Do(self.action(at, desired, verb)));
         }
         match response.status {
-            500.. if !text.contains("webhook") => Err(Trouble(format!("{}: {text}", desired.reference()))),
+            500.. if !text.contains("webhook") && !is_untyped(&response) => {
+                Err(Trouble(format!("{}: {text}", desired.reference())))
+            }
             401 | 429 => Err(Trouble(format!("{}: {text}", desired.reference()))),
             _ => Ok(self.refuse(at, desired, about(&desired.gvk, &response))),
         }
@@ -513,6 +612,21 @@ impl Probe<'_> {
                 }
                 found => found,
             }),
+        }
+    }
+}
+
+impl Found {
+    /// With what was decided about fields of others.
+    fn with(self, settled: Settled, desired: &Desired) -> Found {
+        match self {
+            Found::Do(mut action) => {
+                action.force = settled.force;
+                action.body = (settled.body != desired.json).then_some(settled.body);
+                action.yields = settled.yields;
+                Found::Do(action)
+            }
+            same => same,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::api::Resource;
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
 use crate::inventory::{Item, Parent};
+use crate::k8s::danger::{self, Fate};
 use crate::k8s::object::Gvk;
 use crate::k8s::order::{Phase, sync_wave};
 use crate::machine::all;
@@ -107,7 +108,7 @@ impl Leaving<'_> {
             if live::is_going(&live) {
                 action.counts = false;
             }
-            action.dangers.extend(danger(&reference));
+            action.dangers.extend(danger::marks(&item.gvk, Fate::Deleted(&live)));
         }
         action.verb = verb;
         action.why = why;
@@ -302,12 +303,6 @@ fn has_hash(name: &str) -> bool {
 
 fn is_applied_by_us(live: &Node) -> bool {
     live::entries_of(live, crate::inventory::FIELD_MANAGER).any(|entry| live::text(entry, &["operation"]) == "Apply")
-}
-
-/// What goes with an object.
-fn danger(reference: &ObjectRef) -> Option<String> {
-    let row = PROTECTED.iter().find(|(group, kind, _)| reference.group == *group && reference.kind == *kind)?;
-    Some(row.2.to_owned())
 }
 
 /// Why a slice may not be emptied: it declares nothing any more, and does not say that this is meant.

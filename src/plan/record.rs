@@ -13,6 +13,8 @@ use super::options::Policy;
 pub struct Record {
     /// The project of the application.
     pub project: String,
+    /// Name of the cluster in the fleet: two names may lead to one cluster, and then neither takes what is the other's for gone.
+    pub cluster: String,
     /// Digest of the slice that was applied last; see [`DesiredSlice::digest`](super::DesiredSlice).
     pub bundle: Option<Digest>,
     /// What the application said about pruning and its end.
@@ -27,8 +29,9 @@ pub struct Record {
     pub rest: Map,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "project",
+    "cluster",
     "bundle",
     "prune",
     "allowEmpty",
@@ -42,13 +45,14 @@ const KEYS: [&str; 10] = [
 
 impl Record {
     /// What is to be recorded of an application.
-    pub fn of(entry: &Entry, bundle: Digest) -> Self {
+    pub fn of(entry: &Entry, cluster: &str, bundle: Digest) -> Self {
         let source = |source: &crate::bundle::SourceRecord| {
             let what = if source.chart.is_empty() { &source.path } else { &source.chart };
             format!("{}@{} {what}", source.repo_url, source.revision).trim_end().to_owned()
         };
         Record {
             project: entry.project.clone(),
+            cluster: cluster.to_owned(),
             bundle: Some(bundle),
             policy: Policy::of(entry.sync_policy.as_ref(), &entry.sync_options, &entry.finalizers),
             sources: entry.sources.iter().map(source).collect(),
@@ -64,6 +68,7 @@ impl Record {
         let texts = |list: &[String]| Node::seq(list.iter().map(|text| Node::str(text.as_str())).collect());
         let mut set = |key: &str, value: Node| map.insert(key, value);
         set("project", Node::str(self.project.as_str()));
+        set("cluster", Node::str(self.cluster.as_str()));
         if let Some(bundle) = &self.bundle {
             set("bundle", Node::str(bundle.to_string()));
         }
@@ -90,6 +95,7 @@ impl Record {
         rest.retain(|key, _| !key.text().is_some_and(|key| KEYS.contains(&key)));
         Record {
             project: text("project"),
+            cluster: text("cluster"),
             bundle: Digest::parse(&text("bundle")),
             policy: Policy {
                 prune: flag("prune"),

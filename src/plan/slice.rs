@@ -3,13 +3,13 @@
 //! Plain objects are looked at first, since hooks run only when something changes. One object that cannot be applied blocks its slice as a
 //! whole: nothing is half applied, and nothing is pruned beside an error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
 use super::action::{Action, Same, SlicePlan, Status, Verb};
 use super::desired::{Desired, DesiredNamespace, DesiredSlice, SliceState};
-use super::ground::Ground;
+use super::ground::{Ground, item_reference};
 use super::input::HookRuns;
 use super::live;
 use super::members::Members;
@@ -21,8 +21,9 @@ use super::talk::{Talk, Trouble};
 use crate::api::{Request, encode};
 use crate::bundle::ObjectRef;
 use crate::digest::Digest;
-use crate::inventory::Parent;
+use crate::inventory::{Item, Parent};
 use crate::k8s::conflict;
+use crate::k8s::ignore::Ignore;
 use crate::k8s::object::Gvk;
 use crate::k8s::order::{Phase, Role};
 use crate::machine::all;
@@ -187,16 +188,28 @@ struct Slice<'a> {
 
 impl Slice<'_> {
     async fn plan(&self, plan: &mut SlicePlan) -> Result<(), Trouble> {
-        let (missing, ensured) = self.namespaces().await?;
-        let policy = conflict::Policy { rules: Vec::new(), take_ownership: self.ground.options.take_ownership };
+        let (missing, mut ensured) = self.namespaces().await?;
+        if self.ground.options.compare_as.is_some() {
+            ensured.clear();
+        }
+        let settings = self.ground.settings.get(&self.desired.key.application.instance);
+        let ignore = Ignore::read(self.desired.ignore_differences.as_ref(), settings);
+        plan.notes.extend(ignore.diagnostics.iter().map(|finding| finding.message.clone()));
+        let conflicts = conflict::Policy {
+            rules: self.ground.conflicts.clone(),
+            take_ownership: self.ground.options.take_ownership,
+        };
+        let items: BTreeMap<ObjectRef, &Item> =
+            self.parent.iter().flat_map(|parent| &parent.items).map(|item| (item_reference(item), item)).collect();
         let probe = Probe {
             talk: self.talk,
             ground: self.ground,
             slice: self.desired,
-            parent: self.parent,
+            items: &items,
             members: self.members,
             missing: &missing,
-            conflicts: &policy,
+            conflicts: &conflicts,
+            ignore: &ignore.value,
         };
         let plain = self.desired.objects.iter().enumerate().filter(|(_, object)| object.is_plain());
         let found = all(self.talk.limit(), plain.map(|(at, object)| probe.plain(at, object))).await;
@@ -206,6 +219,10 @@ impl Slice<'_> {
                 Found::Same(same) => plan.same.push(same),
                 Found::Do(action) => actions.push(self.ordered(*action, Phase::Sync)),
             }
+        }
+        if self.ground.options.compare_as.is_some() {
+            settle(plan, actions, Vec::new());
+            return Ok(());
         }
         let left = self.leftovers(&probe, &plan.same, &actions).await?;
         if let Some(why) = prune::empty_set(self.desired, &self.desired.policy, self.ground.options.allow_empty, &left)

@@ -124,8 +124,19 @@ impl Talk {
     }
 }
 
+/// What server-side apply says of an object that does not fit its type, with 500 (apimachinery managedfields, structuredmerge.go).
+const UNTYPED: &str = "failed to create typed patch object";
+
+/// Whether a server says with 500 that the object itself is wrong.
+pub(super) fn is_untyped(response: &Response) -> bool {
+    response.status == 500 && response.text.contains(UNTYPED)
+}
+
 /// What may be another answer in a moment. A webhook that fails answers 500, and is asked again: it may be starting.
 fn is_busy(response: &Response) -> bool {
+    if is_untyped(response) {
+        return false;
+    }
     let passing = response.status == 409 && response.text.contains("please apply your changes to the latest version");
     response.status == 429 || response.status >= 500 || passing
 }
@@ -244,6 +255,9 @@ mod tests {
         let (times, result) = run((0..6).map(|_| answer(500, None)).collect());
         assert_eq!((times.len(), result), (6, Ok(500)));
         assert_eq!(run(vec![answer(404, None)]).1, Ok(404));
+        let text = r#"{"message":"failed to create typed patch object (a; v1): .data.key: expected string"}"#;
+        let untyped = Ok(Response { status: 500, retry_after: None, text: text.into() });
+        assert_eq!(run(vec![untyped]), (vec![0], Ok(500)), "the object is wrong, not the server");
     }
 
     #[test]

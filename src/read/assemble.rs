@@ -102,6 +102,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         contexts: configuration.contexts.clone(),
         output: configuration.output.clone(),
         shared: configuration.shared.clone(),
+        apply: configuration.apply.clone(),
         taken: Vec::new(),
         skipped: survey.skipped,
         strict: survey.options.strict,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::configuration::EngineChoice;
 use crate::application::Application;
 use crate::cluster::Cluster;
+use crate::k8s::conflict::Rule;
+use crate::k8s::glob::Glob;
 use crate::path::{FilePath, TreePath};
 use crate::project::Rules;
 use crate::span::{Span, Spanned};
@@ -47,6 +49,8 @@ pub struct Fleet {
     pub output: Output,
     /// Objects that several applications may claim on one cluster.
     pub shared: Vec<SharedObject>,
+    /// How the fleet is planned and applied.
+    pub apply: Apply,
     /// The files that were taken as definitions, sorted: "says what it took".
     pub taken: Vec<Taken>,
     /// What was found and not taken, sorted.
@@ -223,6 +227,19 @@ pub struct SharedObject {
     pub namespace: String,
     /// Where it was written.
     pub span: Span,
+}
+
+/// `apply:` of fleet.yaml.
+#[derive(Clone, Debug, Default)]
+pub struct Apply {
+    /// Namespace of the inventories; `None` for the default.
+    pub namespace: Option<String>,
+    /// Other namespaces by project; the first that matches counts.
+    pub projects: Vec<(Glob, String)>,
+    /// Whether hooks run with every sync, as in Argo CD.
+    pub hooks_on_every_sync: bool,
+    /// Rules for fields that other managers hold.
+    pub conflicts: Vec<Rule>,
 }
 
 /// A definitions entry that is a kustomization: to be built by the composition, its objects read afterwards.

@@ -21,6 +21,7 @@ mod kustomize_edits;
 #[cfg(feature = "host")]
 mod kustomize_random;
 mod plan;
+mod plan_guards;
 mod read;
 mod tidy;
 #[cfg(feature = "host")]

@@ -10,7 +10,7 @@ use fleetc::bundle::Index;
 use fleetc::digest::Digest;
 use fleetc::inventory::{Item, Parent};
 use fleetc::machine::Machine;
-use fleetc::memory_cluster::{Fault, Faults, MemoryCluster, drive};
+use fleetc::memory_cluster::{Call, Fault, Faults, MemoryCluster, drive};
 use fleetc::plan::{
     self, ClusterInput, ClusterPlan, Context, DesiredSlice, Options, Prune, Removals, SlicePlan, Status, Verb,
     owned_digest,
@@ -18,10 +18,10 @@ use fleetc::plan::{
 use fleetc::yaml::{Node, json};
 
 /// An application of a fleet: what bundle.yaml says beside its files, and the manifests.
-struct App<'a>(&'a str, &'a str, &'a str);
+pub(crate) struct App<'a>(pub(crate) &'a str, pub(crate) &'a str, pub(crate) &'a str);
 
 /// The slices of some applications.
-fn slices(apps: &[App<'_>]) -> Vec<DesiredSlice> {
+pub(crate) fn slices(apps: &[App<'_>]) -> Vec<DesiredSlice> {
     let mut index = String::from(
         "apiVersion: fleetc.dev/v1alpha1\nkind: Bundle\ncluster: {name: eu, server: 'https://eu'}\napplications:\n",
     );
@@ -41,7 +41,7 @@ fn slices(apps: &[App<'_>]) -> Vec<DesiredSlice> {
     index.applications.iter().map(|entry| DesiredSlice::new(context, entry, &|path| files.get(path).cloned())).collect()
 }
 
-fn input(slices: Vec<DesiredSlice>) -> ClusterInput {
+pub(crate) fn input(slices: Vec<DesiredSlice>) -> ClusterInput {
     let known = slices.iter().map(|slice| slice.key.application.clone()).collect();
     ClusterInput {
         fleet: "platform".into(),
@@ -54,24 +54,35 @@ fn input(slices: Vec<DesiredSlice>) -> ClusterInput {
 }
 
 /// Plans, and says how many requests that took.
-fn planned(cluster: &mut MemoryCluster, input: ClusterInput) -> (ClusterPlan, usize) {
+pub(crate) fn planned(cluster: &mut MemoryCluster, input: ClusterInput) -> (ClusterPlan, usize) {
     let (plan, calls) = with_faults(cluster, input, &Faults::none());
     (plan.expect("a plan"), calls)
 }
 
 fn with_faults(cluster: &mut MemoryCluster, input: ClusterInput, faults: &Faults) -> (Option<ClusterPlan>, usize) {
+    let (plan, calls) = run(cluster, input, faults);
+    (plan, calls.len())
+}
+
+/// Plans, and shows what was asked.
+pub(crate) fn traced(cluster: &mut MemoryCluster, input: ClusterInput, faults: &Faults) -> (ClusterPlan, Vec<Call>) {
+    let (plan, calls) = run(cluster, input, faults);
+    (plan.expect("a plan"), calls)
+}
+
+fn run(cluster: &mut MemoryCluster, input: ClusterInput, faults: &Faults) -> (Option<ClusterPlan>, Vec<Call>) {
     let before = dump(cluster);
     let machine = Machine::new(|port| plan::cluster(port, input));
     let run = drive(machine, cluster, faults);
     assert_eq!(dump(cluster), before, "planning changed the cluster");
-    (run.result.map(|(plan, _)| plan), run.calls.len())
+    (run.result.map(|(plan, _)| plan), run.calls)
 }
 
 fn dump(cluster: &MemoryCluster) -> Vec<String> {
     cluster.all().map(|object| json::to_json(object).expect("JSON")).collect()
 }
 
-fn lines(slice: &SlicePlan) -> Vec<String> {
+pub(crate) fn lines(slice: &SlicePlan) -> Vec<String> {
     let line = |action: &plan::Action| {
         let mut line = format!("{} {}", action.verb.name(), action.object);
         if !action.why.is_empty() {
@@ -126,7 +137,9 @@ fn carry_out(cluster: &mut MemoryCluster, slices: &[DesiredSlice], plan: &Cluste
                         .body(Content::Apply, body);
                     let live = status(&cluster.answer(&request));
                     // A definition is served when it is established.
-                    cluster.settle();
+                    if action.object.kind == "CustomResourceDefinition" {
+                        cluster.settle();
+                    }
                     let Some(object) = object.filter(|object| object.is_plain()) else { continue };
                     let uid = live.at(&["metadata", "uid"]).and_then(Node::smol).expect("a UID");
                     items.insert(
@@ -169,24 +182,24 @@ fn carry_out(cluster: &mut MemoryCluster, slices: &[DesiredSlice], plan: &Cluste
 }
 
 /// Plans and carries out.
-fn install(cluster: &mut MemoryCluster, apps: &[App<'_>]) {
+pub(crate) fn install(cluster: &mut MemoryCluster, apps: &[App<'_>]) {
     let slices = slices(apps);
     let (plan, _) = planned(cluster, input(slices.clone()));
     carry_out(cluster, &slices, &plan);
 }
 
-fn config(name: &str, data: &str) -> String {
+pub(crate) fn config(name: &str, data: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\ndata: {{key: {data}}}\n---\n"
     )
 }
 
-const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: default}\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec: {containers: [{name: web, image: 'web:1'}]}\n---\n";
+pub(crate) const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: default}\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec: {containers: [{name: web, image: 'web:1'}]}\n---\n";
 
-const PRUNES: &str = "syncPolicy: {automated: {prune: true}}";
+pub(crate) const PRUNES: &str = "syncPolicy: {automated: {prune: true}}";
 
 /// One application with these manifests against a cluster.
-fn one(cluster: &mut MemoryCluster, more: &str, manifests: &str) -> (SlicePlan, usize) {
+pub(crate) fn one(cluster: &mut MemoryCluster, more: &str, manifests: &str) -> (SlicePlan, usize) {
     let (mut plan, calls) = planned(cluster, input(slices(&[App("shop", more, manifests)])));
     assert_eq!(plan.failed, None);
     (plan.slices.remove(0), calls)

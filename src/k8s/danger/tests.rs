@@ -1,3 +1,5 @@
+//! Every mark, and that metadata alone has none.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -17,6 +17,7 @@ use crate::yaml::{Node, View, json};
 
 pub mod applied;
 pub mod edit;
+pub mod merge;
 pub mod shape;
 
 /// One step of a path. Order as in FieldsV1: fields, keys, values, indexes. Scalars are kept as their JSON text, keys as a JSON object

@@ -3,6 +3,7 @@
 //! Read strictly: unknown fields, wrong types and duplicate keys are errors at their place. Nothing is looked up here but files of facts:
 //! whether a definition exists or a selector matches is found out by those who use it.
 
+mod apply;
 mod facts;
 mod json_schema;
 mod table;
@@ -11,7 +12,7 @@ pub use json_schema::json_schema;
 
 use std::collections::BTreeMap;
 
-use super::fleet::{Engines, Output, OutputFiles, Repository, SharedObject, Tracking};
+use super::fleet::{Apply, Engines, Output, OutputFiles, Repository, SharedObject, Tracking};
 use crate::argo::{self, cluster_name_problem, dns_label_problem};
 use crate::cluster::Facts;
 use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
@@ -47,6 +48,8 @@ pub struct Configuration {
     pub output: Output,
     /// `shared`.
     pub shared: Vec<SharedObject>,
+    /// `apply`.
+    pub apply: Apply,
 }
 
 /// Engine versions where somebody chose them.
@@ -223,6 +226,13 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
                 Err(message) => found.push(Diagnostic::error("read/engine", node.span(), message)),
             }
         }
+    }
+    if let Some(name) = &value.name {
+        // It is the value of a label on the clusters.
+        name_problem("fleet", name, document.at(&["metadata", "name"]), dns_label_problem(name), found);
+    }
+    if let Some(node) = document.get("apply") {
+        value.apply = apply::lower(node, found);
     }
     value.output = output(document);
     for node in items(document, "shared") {

@@ -29,6 +29,7 @@ pub(super) static FLEET: Type = Type::closed(
         ),
         opt("engines", Struct(&ENGINES)).doc("Whose semantics the fleet is compiled with."),
         opt("output", Struct(&OUTPUT)).doc("How bundles are laid out."),
+        opt("apply", Struct(&APPLY)).doc("How the fleet is planned and applied."),
         opt("shared", List(&Struct(&SHARED))).doc("Objects that several applications may claim on one cluster."),
     ],
 );
@@ -116,6 +117,41 @@ static OUTPUT: Type = Type::closed(
             .doc("Argo CD's tracking marks to add; default none, since an Argo CD that reads rendered folders adds its own."),
         opt("applications", OneOf(&["list", "emit"]))
             .doc("What happens to Applications and ApplicationSets that were compiled: listed in bundle.yaml, or written too."),
+    ],
+);
+
+static APPLY: Type = Type::closed(
+    "Apply",
+    &[
+        opt("namespace", String)
+            .doc("Namespace of the inventories on every cluster; default `fleetc-system`. They stay where they are when this changes."),
+        opt("projects", List(&Struct(&APPLY_PROJECT))).doc("Other namespaces of inventories, by project; the first that matches counts."),
+        opt("hooks", OneOf(&["on-change", "argocd"]))
+            .doc("When hooks run: when their application changes, Helm's install hooks only the first time (default); or with every sync, as in Argo CD."),
+        opt("conflicts", List(&Struct(&CONFLICT)))
+            .doc("What to do about fields that other managers hold; the first rule that matches counts, then fleetc's own table."),
+    ],
+);
+
+static APPLY_PROJECT: Type = Type::closed(
+    "ApplyProject",
+    &[
+        req("name", String).must().doc("Glob of projects."),
+        req("namespace", String).must().doc("Namespace of the inventories of their applications."),
+    ],
+);
+
+static CONFLICT: Type = Type::closed(
+    "Conflict",
+    &[
+        opt("manager", String).doc("Glob of field managers; default any."),
+        opt("group", String).doc("Glob of API groups, empty for the core group; default any."),
+        opt("kind", String).doc("Glob of kinds; default any."),
+        req("field", String).must().doc(
+            "The field and all below it, as in `.spec.template.spec.containers[*].image`: `*` for any run within a name, `[*]` for any item.",
+        ),
+        req("action", OneOf(&["yield", "fail", "take"])).must()
+            .doc("Leave the field to the other manager, stop, or take it."),
     ],
 );
 

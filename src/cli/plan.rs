@@ -1,0 +1,82 @@
+//! `fleetc plan`: what would change on which cluster. Changes nothing there.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use fleetc::diag::{Cause, Diagnostic};
+use fleetc::plan::file::PlanFile;
+use fleetc::plan::guard::Limits;
+use fleetc::plan::report::{self as plan_report, Detail};
+use fleetc::plan::{ClusterPlan, Removals, SlicePlan, Status};
+use fleetc::span::Span;
+
+use super::args::{Color, Format, Plan};
+use super::planning::Planning;
+use super::report;
+use super::session::{print_json, print_out, write_file};
+
+/// Runs the command.
+pub(crate) fn run(args: &Plan) -> ExitCode {
+    let mut planning = match Planning::make(&args.planning) {
+        Ok(planning) => planning,
+        Err(code) => return code,
+    };
+    for target in &mut planning.targets {
+        target.input.options.read_only = args.read_only;
+        target.input.options.compare_as.clone_from(&args.compare_as);
+        if args.compare_as.is_some() {
+            target.input.removals = Removals::None;
+        }
+    }
+    let limits = Limits { deletes: args.planning.max_deletes, removals: args.planning.max_removals };
+    let clusters: Vec<ClusterPlan> = planning.plan(limits).into_iter().map(|(plan, _)| plan).collect();
+    let options = planning.targets.first().map(|target| target.input.options.clone()).unwrap_or_default();
+    let file = PlanFile { fleet: planning.name.clone(), options, clusters };
+    let mut diagnostics = std::mem::take(&mut planning.diagnostics);
+    if file.clusters.iter().all(|plan| plan.failed.is_none() && plan.slices.is_empty()) {
+        let message = "no application is planned";
+        let hint = "the filters let none through, or the fleet has none";
+        diagnostics.push(Diagnostic::warning("plan/empty", Span::NONE, message).hint(hint));
+    }
+    let text = file.to_text().unwrap_or_default();
+    if let Some(path) = &args.output
+        && let Err(error) = write_file(path, &text)
+    {
+        let message = format!("{}: {error}", path.display());
+        diagnostics.push(Diagnostic::error("cli/write", Span::NONE, message).cause(Cause::Usage));
+    }
+    planning.session.print_findings(&mut diagnostics);
+    let fleet = &args.planning.fleet.options;
+    match fleet.format {
+        Format::Json => {
+            let mut data: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            if let Some(fields) = data.as_object_mut() {
+                fields.insert("diagnostics".to_owned(), report::json(&diagnostics, planning.session.world.sources()));
+            }
+            print_json(&data);
+        }
+        Format::Human if args.markdown => print_out(&plan_report::markdown(&file.clusters)),
+        Format::Human => {
+            let color = match fleet.color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            };
+            print_out(&plan_report::human(&file.clusters, Detail { verbose: fleet.verbose, color }));
+        }
+    }
+    let code = report::exit_code(&diagnostics, answer_is_no(&file.clusters, args.exit_code));
+    // What is wrong with the fleet itself is said first; a held application is no obstacle to the others.
+    ExitCode::from(if code < 2 && is_refused(&file.clusters) { 5 } else { code })
+}
+
+/// Whether a cluster or a slice could not be planned.
+pub(crate) fn is_refused(plans: &[ClusterPlan]) -> bool {
+    let refused = |status: &Status| matches!(status, Status::Blocked | Status::Refused(_) | Status::Failed(_));
+    plans.iter().any(|plan| plan.failed.is_some() || plan.slices.iter().any(|slice| refused(&slice.status)))
+}
+
+fn answer_is_no(plans: &[ClusterPlan], exit_code: bool) -> bool {
+    let withheld = plans.iter().any(|plan| !plan.refusals.is_empty());
+    withheld || (exit_code && plans.iter().flat_map(|plan| &plan.slices).any(SlicePlan::has_changes))
+}

@@ -1,0 +1,417 @@
+//! What `plan` and `apply` share: what is to be on every cluster, from a build in memory or a folder of bundles, and how it is reached.
+//!
+//! Nothing is written. After an error that leaves open which application is where, there is no plan; a cluster that cannot be reached is
+//! one that failed, and the others go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use fleetc::bundle::{self, BUNDLES_LOCK, Entry, Index, ObjectRef, State};
+use fleetc::cluster::Cluster;
+use fleetc::diag::{Cause, Diagnostic, Diagnostics, did_you_mean};
+use fleetc::host::cluster::{ClusterConnection, Driver, RunOptions, connect};
+use fleetc::host::write::Folder;
+use fleetc::inventory::NAMESPACE;
+use fleetc::k8s::glob::Glob;
+use fleetc::k8s::selector::Selector;
+use fleetc::lock::{self, BundlesLock};
+use fleetc::machine::Machine;
+use fleetc::plan::{
+    self, ClusterInput, ClusterPlan, Context, DesiredSlice, Filter, Ground, HookRuns, Options, Prune, Removals,
+};
+use fleetc::read::Fleet;
+use fleetc::span::{FileId, Span};
+use fleetc::yaml::Node;
+
+use super::args::{Build, PlanningArgs, PruneChoice};
+use super::assembly::Assembly;
+use super::reach;
+use super::session::Session;
+
+/// Everything that a plan starts from.
+pub(crate) struct Planning {
+    pub(crate) session: Session,
+    pub(crate) diagnostics: Diagnostics,
+    /// `metadata.name` of fleet.yaml.
+    pub(crate) name: String,
+    pub(crate) driver: Driver,
+    /// The clusters that are planned, by name.
+    pub(crate) targets: Vec<Target>,
+    /// How many requests to a cluster at a time, and when it must be done.
+    pub(crate) run: RunOptions,
+}
+
+/// A cluster.
+pub(crate) struct Target {
+    /// What is to be there.
+    pub(crate) input: ClusterInput,
+    /// The way to it, or why there is none.
+    pub(crate) connection: Result<ClusterConnection, String>,
+    /// Whether the fleet has anything for it: one that has nothing and cannot be reached is no failure.
+    pub(crate) is_used: bool,
+}
+
+/// What is to be on the cluster of a name.
+struct Site {
+    index: Index,
+    /// Texts of its files, by path below its folder.
+    texts: BTreeMap<String, Arc<str>>,
+}
+
+impl Planning {
+    /// Compiles or reads, and connects.
+    ///
+    /// # Errors
+    /// The exit code, after the reason was printed.
+    pub(crate) fn make(args: &PlanningArgs) -> Result<Planning, ExitCode> {
+        let (session, fleet, sites, mut diagnostics) = match &args.bundles {
+            None => compiled(args)?,
+            Some(folder) => read(args, folder)?,
+        };
+        let Some(name) = fleet.name.clone() else {
+            let message = "the fleet has no name, and what is applied belongs to a name";
+            let error = Diagnostic::error("plan/no-name", Span::NONE, message);
+            diagnostics.push(error.hint("write `metadata: {name: …}` into fleet.yaml, and never change it"));
+            return Err(session.refuse(diagnostics));
+        };
+        let driver = match Driver::start() {
+            Ok(driver) => driver,
+            Err(error) => {
+                let message = format!("cannot start threads: {error}");
+                diagnostics.push(Diagnostic::error("cli/threads", Span::NONE, message).cause(Cause::Usage));
+                return Err(session.refuse(diagnostics));
+            }
+        };
+        let chosen = match Chosen::of(args, &fleet) {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                diagnostics.push(*error);
+                return Err(session.refuse(diagnostics));
+            }
+        };
+        let members = members(&fleet);
+        let named: Vec<(&String, usize)> = members
+            .iter()
+            .filter_map(|(name, places)| Some((name, *places.first()?)))
+            .filter(|(name, place)| fleet.clusters.get(*place).is_some_and(|cluster| chosen.has(name, cluster)))
+            .collect();
+        let which: Vec<usize> = named.iter().map(|(_, place)| *place).collect();
+        let reached = connect(
+            &driver,
+            session.world.sources(),
+            &fleet.clusters,
+            &which,
+            &reach::options(&args.connection, &fleet),
+        );
+        diagnostics.extend(reached.diagnostics);
+        if diagnostics.iter().any(|found| found.is_error() && found.cause == Cause::Usage) {
+            return Err(session.refuse(diagnostics));
+        }
+        let shared = Shared::of(&name, &fleet, &members, args, chosen.filter);
+        let empty = Site { index: Index::default(), texts: BTreeMap::new() };
+        let inputs = session.pool.map(&named, &|(name, place)| {
+            shared.input(name, fleet.clusters.get(*place), sites.get(*name).unwrap_or(&empty))
+        });
+        let connections = reached.connections.into_iter();
+        let targets = inputs.into_iter().zip(connections).map(|(input, connection)| Target {
+            is_used: sites.get(&input.cluster).is_some_and(|site| !site.index.applications.is_empty()),
+            input,
+            connection: connection.map_err(|refused| {
+                let hint = refused.hints.first().map(|hint| format!("; {hint}")).unwrap_or_default();
+                format!("{}{hint}", reach::short(&refused.message))
+            }),
+        });
+        let targets = targets.collect();
+        let run = RunOptions { requests: shared.options.in_flight, ..RunOptions::default() };
+        Ok(Planning { session, diagnostics, name, driver, targets, run })
+    }
+
+    /// Plans every cluster, and bounds the run. A plan for each target, in their order, and the ground that its slices stand on.
+    pub(crate) fn plan(&self, limits: plan::guard::Limits) -> Vec<(ClusterPlan, Option<Arc<Ground>>)> {
+        let progress = self.session.progress("planning");
+        let (mut work, mut at) = (Vec::new(), Vec::new());
+        let mut plans: Vec<(ClusterPlan, Option<Arc<Ground>>)> = Vec::new();
+        for (place, target) in self.targets.iter().enumerate() {
+            let mut plan = ClusterPlan { cluster: target.input.cluster.clone(), ..ClusterPlan::default() };
+            match &target.connection {
+                Ok(connection) => {
+                    let input = target.input.clone();
+                    work.push((connection.clone(), Machine::new(|port| plan::cluster(port, input))));
+                    at.push(place);
+                    plan.failed = Some("the work broke off".to_owned());
+                }
+                Err(why) if target.is_used => plan.failed = Some(why.clone()),
+                Err(why) => plan.notes.push(format!("not looked at, and the fleet has nothing for it: {why}")),
+            }
+            plans.push((plan, None));
+        }
+        let results = self.driver.run(work, self.run, &mut |_, text| progress.set_message(text));
+        for (place, result) in at.into_iter().zip(results) {
+            if let (Some(result), Some(slot), Some(target)) = (result, plans.get_mut(place), self.targets.get(place)) {
+                *slot = result;
+                if let Some(why) = slot.0.failed.take() {
+                    match target.is_used {
+                        true => slot.0.failed = Some(why),
+                        false => slot.0.notes.push(format!("not looked at, and the fleet has nothing for it: {why}")),
+                    }
+                }
+            }
+        }
+        progress.finish_and_clear();
+        let (mut only, grounds): (Vec<ClusterPlan>, Vec<Option<Arc<Ground>>>) = plans.into_iter().unzip();
+        plan::guard::run(&mut only, limits);
+        only.into_iter().zip(grounds).collect()
+    }
+}
+
+/// The fleet compiled in memory.
+fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Site>, Diagnostics), ExitCode> {
+    let build = Build { fleet: args.fleet.clone(), output: None, keep_going: false };
+    let mut assembly = Assembly::make(&build)?;
+    let mut diagnostics = std::mem::take(&mut assembly.diagnostics);
+    let Some(assembled) = assembly.assembled.take() else {
+        let why = "an error leaves open which application is where, and a missing one would read as a removal";
+        diagnostics.push(Diagnostic::note("plan/nothing-planned", Span::NONE, format!("nothing was planned: {why}")));
+        return Err(assembly.session.refuse(diagnostics));
+    };
+    if assembly.session.is_strict() && diagnostics.has_errors() {
+        return Err(assembly.session.refuse(diagnostics));
+    }
+    let bundles = assembled.bundled.bundles.into_iter().map(|bundle| {
+        let texts = bundle.files.into_iter().filter_map(|file| Some((file.path, file.text?))).collect();
+        (bundle.cluster, Site { index: bundle.index, texts })
+    });
+    Ok((assembly.session, ManuallyDrop::into_inner(assembly.fleet), bundles.collect(), diagnostics))
+}
+
+/// The bundles of a folder, as its lock says.
+fn read(args: &PlanningArgs, output: &Path) -> Result<(Session, Fleet, BTreeMap<String, Site>, Diagnostics), ExitCode> {
+    let session = Session::open(&args.fleet, Some(output))?;
+    let declared = session.declared();
+    if declared.diagnostics.has_errors() {
+        return Err(session.refuse(declared.diagnostics));
+    }
+    let mut diagnostics = declared.diagnostics;
+    let folder = Folder::new(output, session.world.folder()).and_then(|folder| Ok((folder.previous()?, folder)));
+    let (mut previous, folder) = folder.map_err(|errors| session.refuse(errors))?;
+    let mut wrong = |message: String| {
+        let error = Diagnostic::error("plan/bundles", Span::NONE, message);
+        diagnostics.push(error.hint("run `fleetc build`, or leave out `--bundles` to compile now"));
+    };
+    let shown = output.display();
+    let lock = previous.bundles_lock.as_ref().and_then(|text| match BundlesLock::parse(FileId::NONE, text) {
+        Ok(lock::State::Here(lock)) => Some(lock),
+        _ => None,
+    });
+    let Some(lock) = lock else {
+        wrong(format!(
+            "`{shown}` has no {BUNDLES_LOCK} that can be read, so nobody knows whether its bundles are whole"
+        ));
+        return Err(session.refuse(diagnostics));
+    };
+    let mut indexes = BTreeMap::new();
+    for (cluster, digest) in &lock.clusters {
+        let directory = bundle::encode_name(cluster);
+        let Some(old) = previous.bundles.get(&directory) else {
+            wrong(format!("the bundle of `{cluster}` is in {BUNDLES_LOCK}, but not in `{shown}`"));
+            continue;
+        };
+        if fleetc::digest::Digest::of(old.text.as_bytes()) != *digest {
+            wrong(format!("`{shown}/{directory}/bundle.yaml` is not what {BUNDLES_LOCK} says"));
+            continue;
+        }
+        match old.index().sides.first() {
+            Some(index) if old.index().problem.is_none() && index.cluster == *cluster => {
+                indexes.insert(directory, index.clone());
+            }
+            _ => wrong(format!("`{shown}/{directory}/bundle.yaml` cannot be read")),
+        }
+    }
+    if diagnostics.has_errors() {
+        return Err(session.refuse(diagnostics));
+    }
+    let wanted: Vec<String> = indexes
+        .iter()
+        .flat_map(|(directory, index)| {
+            let entries = index.applications.iter().filter(|entry| entry.state == State::Ok);
+            entries.flat_map(|entry| entry.files.keys()).map(move |path| format!("{directory}/{path}"))
+        })
+        .collect();
+    folder.read_texts(&mut previous, &wanted);
+    let known: BTreeSet<String> = members(&declared.value).into_keys().collect();
+    let mut sites = BTreeMap::new();
+    for (directory, index) in indexes {
+        if !known.contains(&index.cluster) {
+            let message = format!("`{shown}` has a bundle for `{}`, which is no cluster of the fleet", index.cluster);
+            let mut error = Diagnostic::error("plan/bundles", Span::NONE, message);
+            error.hints.extend(did_you_mean(&index.cluster, known.iter().map(String::as_str)));
+            diagnostics.push(error);
+            continue;
+        }
+        let paths = index.applications.iter().flat_map(|entry| entry.files.keys());
+        let texts =
+            paths.filter_map(|path| Some((path.clone(), previous.texts.get(&format!("{directory}/{path}"))?.clone())));
+        let texts = texts.collect();
+        sites.insert(index.cluster.clone(), Site { index, texts });
+    }
+    if diagnostics.has_errors() {
+        return Err(session.refuse(diagnostics));
+    }
+    Ok((session, declared.value, sites, diagnostics))
+}
+
+/// The clusters of a fleet by the names that their bundles have.
+fn members(fleet: &Fleet) -> BTreeMap<String, Vec<usize>> {
+    let mut members: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (place, cluster) in fleet.clusters.iter().enumerate() {
+        members.entry(bundle::cluster_name(cluster, fleet)).or_default().push(place);
+    }
+    members
+}
+
+/// What the filters say.
+struct Chosen {
+    clusters: Vec<Glob>,
+    selector: Selector,
+    filter: Filter,
+}
+
+impl Chosen {
+    fn of(args: &PlanningArgs, fleet: &Fleet) -> Result<Chosen, Box<Diagnostic>> {
+        let usage = |message: String| Diagnostic::error("cli/filter", Span::NONE, message).cause(Cause::Usage);
+        let globs = |patterns: &[String]| -> Result<Vec<Glob>, Box<Diagnostic>> {
+            let glob = |pattern: &String| {
+                Glob::new(pattern, "").ok_or_else(|| Box::new(usage(format!("`{pattern}` is no pattern"))))
+            };
+            patterns.iter().map(glob).collect()
+        };
+        let clusters = globs(&args.filter.clusters)?;
+        let names: Vec<String> = members(fleet).into_keys().collect();
+        for glob in &clusters {
+            if !names.iter().any(|name| glob.matches(name))
+                && !fleet.clusters.iter().any(|cluster| glob.matches(&cluster.name))
+            {
+                let mut error = usage(format!("no cluster of the fleet is called `{}`", glob.pattern()));
+                error.hints.extend(did_you_mean(glob.pattern(), names.iter().map(String::as_str)));
+                return Err(Box::new(error));
+            }
+        }
+        let selector = match &args.filter.selector {
+            None => Selector::default(),
+            Some(text) => {
+                Selector::parse(text).map_err(|why| usage(format!("`{text}` is no selector of labels: {why}")))?
+            }
+        };
+        let filter = Filter { applications: globs(&args.filter.apps)?, projects: globs(&args.filter.projects)? };
+        Ok(Chosen { clusters, selector, filter })
+    }
+
+    fn has(&self, name: &str, cluster: &Cluster) -> bool {
+        let named = |glob: &Glob| glob.matches(name) || glob.matches(&cluster.name);
+        (self.clusters.is_empty() || self.clusters.iter().any(named))
+            && self.selector.matches(|key| cluster.labels.get(key).map(|value| value.as_str().into()))
+    }
+}
+
+/// What all clusters have in common.
+struct Shared<'a> {
+    name: &'a str,
+    fleet: &'a Fleet,
+    filter: Filter,
+    settings: BTreeMap<String, Node>,
+    clusters: BTreeSet<String>,
+    parent_namespaces: Vec<String>,
+    options: Options,
+}
+
+impl<'a> Shared<'a> {
+    fn of(
+        name: &'a str,
+        fleet: &'a Fleet,
+        members: &BTreeMap<String, Vec<usize>>,
+        args: &PlanningArgs,
+        filter: Filter,
+    ) -> Self {
+        let settings = fleet.instances.iter().map(|(name, instance)| {
+            let data = instance.settings.data.iter();
+            (
+                name.clone(),
+                Node::map(
+                    data.map(|(key, value)| (Node::str(key.as_str()), Node::str(value.value.as_str()))).collect(),
+                ),
+            )
+        });
+        let apply = &fleet.apply;
+        let mut parent_namespaces = vec![apply.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned())];
+        parent_namespaces.extend(apply.projects.iter().map(|(_, namespace)| namespace.clone()));
+        parent_namespaces.dedup();
+        let options = Options {
+            prune: match args.prune {
+                None => Prune::Policy,
+                Some(PruneChoice::Always) => Prune::Always,
+                Some(PruneChoice::Never) => Prune::Never,
+            },
+            cluster_deletes: args.max_deletes,
+            take_ownership: args.take_ownership,
+            read_only: false,
+            compare_as: None,
+            hooks: if apply.hooks_on_every_sync { HookRuns::EverySync } else { HookRuns::OnChange },
+            allow_delete: args.allow_delete.iter().cloned().collect(),
+            allow_empty: args.allow_empty,
+            ..Options::default()
+        };
+        Shared {
+            name,
+            fleet,
+            filter,
+            settings: settings.collect(),
+            clusters: members.keys().cloned().collect(),
+            parent_namespaces,
+            options,
+        }
+    }
+
+    /// Where the parent of an application of a project lies.
+    fn parent_namespace(&self, project: &str) -> &str {
+        let of_project = self.fleet.apply.projects.iter().find(|(glob, _)| glob.matches(project));
+        of_project
+            .map(|(_, namespace)| namespace.as_str())
+            .or(self.parent_namespaces.first().map(String::as_str))
+            .unwrap_or(NAMESPACE)
+    }
+
+    fn slice(&self, cluster: &str, site: &Site, entry: &Entry) -> DesiredSlice {
+        let parent_namespace = self.parent_namespace(&entry.project);
+        let context = Context { fleet: self.name, cluster, parent_namespace };
+        DesiredSlice::new(context, entry, &|path| site.texts.get(path).cloned())
+    }
+
+    fn input(&self, name: &str, cluster: Option<&Cluster>, site: &Site) -> ClusterInput {
+        let entries = &site.index.applications;
+        let (meant, others): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().partition(|entry| self.filter.lets(&entry.key, &entry.project));
+        let mut elsewhere: BTreeMap<ObjectRef, _> = BTreeMap::new();
+        for entry in others {
+            let slice = self.slice(name, site, entry);
+            let plain = slice.objects.iter().filter(|object| object.is_plain());
+            elsewhere.extend(plain.map(|object| (object.reference(), entry.key.clone())));
+        }
+        ClusterInput {
+            fleet: self.name.to_owned(),
+            cluster: name.to_owned(),
+            parent_namespaces: self.parent_namespaces.clone(),
+            slices: meant.iter().map(|entry| self.slice(name, site, entry)).collect(),
+            known: entries.iter().map(|entry| entry.key.clone()).collect(),
+            elsewhere,
+            removals: if self.filter.is_empty() { Removals::All } else { Removals::Only(self.filter.clone()) },
+            clusters: self.clusters.clone(),
+            facts: cluster.map(|cluster| cluster.facts.clone()).unwrap_or_default(),
+            settings: self.settings.clone(),
+            conflicts: self.fleet.apply.conflicts.clone(),
+            options: self.options.clone(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The report for a terminal.
+
+use super::fold::folded;
+use super::lines::{self, Line, Tone};
+use super::{Detail, Group, Where, counts, groups, plural, reason, summary, word};
+use crate::plan::action::{ClusterPlan, SlicePlan, Status};
+
+/// How many names a heading has.
+const NAMES: usize = 6;
+
+/// Plans as text.
+pub fn human(plans: &[ClusterPlan], detail: Detail) -> String {
+    let mut out = Out { text: String::new(), color: detail.color };
+    for group in groups(plans) {
+        out.heading(&heading(&group, detail.verbose));
+        let (shown, folds) = folded(&group.actions, detail.verbose);
+        for action in shown {
+            lines::action(action, detail.verbose).iter().for_each(|line| out.line(line));
+        }
+        for fold in folds {
+            out.line(&fold_line(&fold));
+        }
+        out.text.push('\n');
+    }
+    for text in states(plans, detail.verbose) {
+        out.line(&Line::new(Tone::Alarm, 0, text));
+    }
+    let notes = notes(plans);
+    for note in &notes {
+        out.line(&Line::new(Tone::Plain, 0, note));
+    }
+    let counts = counts(plans);
+    out.line(&Line::new(Tone::Plain, 0, summary(&counts)));
+    out.text
+}
+
+/// `= keep 4 objects (prune off): ConfigMap shop/a, …`
+pub(super) fn fold_line(fold: &super::fold::Fold<'_>) -> Line {
+    let (tone, sign) = lines::tone(fold.verb);
+    let names: Vec<String> = fold.actions.iter().take(NAMES).map(|action| action.object.to_string()).collect();
+    let more = if fold.actions.len() > NAMES { ", …" } else { "" };
+    let verb = lines::verb(fold.verb);
+    let text =
+        format!("{sign} {verb} {} ({}): {}{more}", plural(fold.actions.len(), "object"), fold.what, names.join(", "));
+    Line::new(tone, 1, text)
+}
+
+/// `shop on eu-1, eu-2`: which applications on which clusters, and how they stand where that is not ready.
+pub(super) fn heading(group: &Group<'_>, verbose: bool) -> String {
+    let mut text = places(&group.places, verbose);
+    let slice = group.places.first().map(|place| place.slice);
+    if slice.is_some_and(|slice| slice.removal) {
+        text.push_str(": removed from the fleet");
+    }
+    if let Some(why) = slice.and_then(|slice| slice.withheld.as_ref()) {
+        text.push_str(&format!(" (withheld: {why})"));
+    }
+    if let Some(status) = slice.map(|slice| &slice.status).filter(|status| **status != Status::Ready) {
+        text.push_str(&format!(": {}", word(status)));
+    }
+    text
+}
+
+/// Applications and clusters: those of one application by its name, others as `application@cluster`.
+pub(super) fn places(places: &[Where<'_>], verbose: bool) -> String {
+    let listed = |names: Vec<String>| {
+        let (count, most) = (names.len(), if verbose { usize::MAX } else { NAMES });
+        let mut text = names.into_iter().take(most).collect::<Vec<_>>().join(", ");
+        if count > most {
+            text.push_str(&format!(" and {} more", count - most));
+        }
+        text
+    };
+    let same = |one: &SlicePlan| places.iter().all(|place| place.slice.key == one.key);
+    match places.first() {
+        Some(first) if same(first.slice) => {
+            let clusters: Vec<String> = places.iter().map(|place| place.cluster.cluster.clone()).collect();
+            let number =
+                if clusters.len() > 1 { format!("{}: ", plural(clusters.len(), "cluster")) } else { String::new() };
+            format!("{} on {number}{}", first.slice.key.application, listed(clusters))
+        }
+        _ => {
+            let names = places.iter().map(|place| format!("{}@{}", place.slice.key.application, place.cluster.cluster));
+            format!("{}: {}", plural(places.len(), "application"), listed(names.collect()))
+        }
+    }
+}
+
+/// What did not come to a plan, equal reasons once: clusters, then slices.
+pub(super) fn states(plans: &[ClusterPlan], verbose: bool) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for plan in plans {
+        if let Some(why) = &plan.failed {
+            found.push(format!("cluster {} could not be planned: {why}", plan.cluster));
+        }
+    }
+    let mut reasons: Vec<(&'static str, &str, Vec<Where<'_>>)> = Vec::new();
+    for plan in plans {
+        for slice in plan.slices.iter().filter(|slice| !reason(&slice.status).is_empty()) {
+            let (word, why, place) = (word(&slice.status), reason(&slice.status), Where { cluster: plan, slice });
+            match reasons.iter_mut().find(|known| known.0 == word && known.1 == why) {
+                Some(known) => known.2.push(place),
+                None => reasons.push((word, why, vec![place])),
+            }
+        }
+    }
+    found.extend(reasons.into_iter().map(|(word, why, at)| format!("{}: {word}: {why}", places(&at, verbose))));
+    for plan in plans {
+        found.extend(plan.refusals.iter().map(|refusal| format!("{}: {refusal}", plan.cluster)));
+    }
+    found
+}
+
+/// What is worth knowing beside, equal notes once.
+pub(super) fn notes(plans: &[ClusterPlan]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for plan in plans {
+        found.extend(plan.notes.iter().map(|note| format!("{}: {note}", plan.cluster)));
+        for slice in &plan.slices {
+            found.extend(slice.notes.iter().map(|note| format!("{}: {note}", slice.key.application)));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+struct Out {
+    text: String,
+    color: bool,
+}
+
+impl Out {
+    fn heading(&mut self, text: &str) {
+        let text = lines::clean(text);
+        if self.color {
+            self.text.push_str(&format!("\x1b[1m{text}\x1b[0m\n"));
+        } else {
+            self.text.push_str(&format!("{text}\n"));
+        }
+    }
+
+    fn line(&mut self, line: &Line) {
+        let code = match line.tone {
+            Tone::Plus => "32",
+            Tone::Minus => "31",
+            Tone::Change => "33",
+            Tone::Alarm => "1;31",
+            Tone::Plain => "",
+        };
+        self.text.push_str(&"  ".repeat(line.depth));
+        if self.color && !code.is_empty() {
+            self.text.push_str(&format!("\x1b[{code}m{}\x1b[0m\n", line.text));
+        } else {
+            self.text.push_str(&line.text);
+            self.text.push('\n');
+        }
+    }
+}

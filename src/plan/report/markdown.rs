@@ -1,0 +1,127 @@
+//! The report for a comment of a pull request: as much in full as fits, the rest in one line each, then counted.
+
+use super::fold::folded;
+use super::human::{fold_line, heading, notes, states};
+use super::lines::{self, Line, Tone};
+use super::{Group, counts, groups, summary};
+use crate::plan::action::ClusterPlan;
+
+/// Bytes. Forges cut comments at 65,536 characters, and something may stand around the report.
+const BUDGET: usize = 60_000;
+
+/// Plans as Markdown, short enough for a comment.
+pub fn markdown(plans: &[ClusterPlan]) -> String {
+    within(plans, BUDGET)
+}
+
+/// Plans as Markdown of at most so many bytes.
+pub(super) fn within(plans: &[ClusterPlan], budget: usize) -> String {
+    let counts = counts(plans);
+    let mut out = format!("### Plan\n\n{}\n", escaped(&summary(&counts)));
+    let mut alarms = states(plans, false);
+    alarms.extend(dangers(plans));
+    let tail = "\n… and more: see the whole plan\n".len();
+    let room = budget.saturating_sub(tail);
+    let mut cut = false;
+    let mut add = |out: &mut String, text: &str| {
+        cut = cut || out.len() + text.len() > room;
+        if !cut {
+            out.push_str(text);
+        }
+        !cut
+    };
+    if !alarms.is_empty() {
+        add(&mut out, "\n");
+    }
+    for alarm in alarms {
+        add(&mut out, &format!("- {}\n", escaped(&alarm)));
+    }
+    let groups = groups(plans);
+    // Two thirds for what is shown in full; what has no place there still gets its line.
+    let full = room / 3 * 2;
+    let mut short = Vec::new();
+    for group in &groups {
+        let text = section(group);
+        if out.len() + text.len() > full || !add(&mut out, &text) {
+            short.push(group);
+        }
+    }
+    if !short.is_empty() {
+        add(&mut out, "\nChanges that are not shown in full:\n\n");
+    }
+    for group in short {
+        let objects = super::plural(group.actions.len(), "object");
+        add(&mut out, &format!("- {}: {objects}\n", escaped(&heading(group, false))));
+    }
+    let notes = notes(plans);
+    if !notes.is_empty() {
+        add(&mut out, "\n");
+    }
+    for note in notes {
+        add(&mut out, &format!("- {}\n", escaped(&note)));
+    }
+    if cut {
+        out.push_str("\n… and more: see the whole plan\n");
+    }
+    out
+}
+
+/// Where a mark of danger is, one line each.
+fn dangers(plans: &[ClusterPlan]) -> Vec<String> {
+    let mut found = Vec::new();
+    for group in groups(plans) {
+        for action in group.actions.iter().filter(|action| !action.dangers.is_empty()) {
+            let what = format!("{} {}", lines::verb(&action.verb), action.object);
+            found.push(format!("danger: {what}: {} ({})", action.dangers.join("; "), heading(&group, false)));
+        }
+    }
+    found
+}
+
+fn section(group: &Group<'_>) -> String {
+    let (shown, folds) = folded(&group.actions, false);
+    let mut all: Vec<Line> = shown.iter().flat_map(|action| lines::action(action, false)).collect();
+    all.extend(folds.iter().map(fold_line));
+    let mut block = String::new();
+    for line in &all {
+        // The first column makes the colour.
+        let sign = match line.tone {
+            Tone::Plus => '+',
+            Tone::Minus => '-',
+            Tone::Change | Tone::Alarm => '!',
+            Tone::Plain => ' ',
+        };
+        block.push(sign);
+        block.push_str(&"  ".repeat(line.depth));
+        block.push_str(&line.text);
+        block.push('\n');
+    }
+    let fence = "`".repeat(longest_run(&block, '`').max(2) + 1);
+    format!("\n#### {}\n\n{fence}diff\n{block}{fence}\n", escaped(&heading(group, false)))
+}
+
+fn longest_run(text: &str, of: char) -> usize {
+    text.split(|c| c != of).map(str::len).max().unwrap_or(0)
+}
+
+/// Text that is nothing else in Markdown; `code` stays.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut code = false;
+    let even = text.matches('`').count().is_multiple_of(2);
+    for c in lines::clean(text).chars() {
+        match c {
+            '`' if even => {
+                code = !code;
+                out.push(c);
+            }
+            '<' if !code => out.push_str("&lt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '@' if !code => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
