@@ -46,6 +46,8 @@ pub enum Style {
     Folded,
     /// `[…]` or `{…}`
     Flow,
+    /// A plain scalar that a program made without a tag: what it is, whoever reads it tells from its text.
+    Untyped,
 }
 
 /// A value in a YAML document.

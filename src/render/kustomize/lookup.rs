@@ -5,7 +5,7 @@
 
 use regex::Regex;
 
-use super::object::set_key;
+use super::object::{set_key, untyped};
 use crate::span::FileId;
 use crate::yaml::{self, Dialect, Limits, Map, Node, View, emit};
 
@@ -254,12 +254,11 @@ impl Writer<'_> {
         if self.hits > before || self.create.is_none() {
             return Ok(changed);
         }
-        let scalar = |text: &str| super::object::retexted(&Node::str(""), text);
         let element = if key.is_empty() {
-            scalar(pattern)
+            untyped(pattern)
         } else {
             let mut map = Map::new();
-            map.insert(key, scalar(pattern));
+            map.insert(key, untyped(pattern));
             Node::map(map)
         };
         if !matches(&element)? {

@@ -8,7 +8,7 @@
 //!
 //! Nodes are never copied where nothing changes. Depth is bounded by the reader's limit on nesting.
 
-use super::object::set_key;
+use super::object::{set_key, string_value, untyped};
 use super::openapi::{Schemas, Type};
 use crate::yaml::{Dialect, Map, Node, Style, Tag, View, plain_tag};
 
@@ -153,7 +153,7 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
         let theirs = patch.and_then(|patch| patch.get(name));
         match walk(Some(value), theirs, ty.and_then(|ty| ty.field(name)), schemas)? {
             Out::Keep if is_ambiguous(value) => {
-                changes.push((at, Out::New(value.clone().with_style(Style::DoubleQuoted))));
+                changes.push((at, Out::New(restyled(value.clone(), Style::DoubleQuoted))));
             }
             Out::Keep => {}
             Out::New(new) => changes.push((at, Out::New(restyled(new, value.style())))),
@@ -165,7 +165,7 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
         let Some(name) = key.text().filter(|name| !entries.contains(name)) else { continue };
         match walk(None, Some(value), ty.and_then(|ty| ty.field(name)), schemas)? {
             Out::Keep | Out::Gone => {}
-            Out::New(new) if is_ambiguous(&new) => added.push((key.clone(), new.with_style(Style::DoubleQuoted))),
+            Out::New(new) if is_ambiguous(&new) => added.push((key.clone(), restyled(new, Style::DoubleQuoted))),
             Out::New(new) => added.push((key.clone(), new)),
         }
     }
@@ -196,17 +196,17 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
 /// A plain string that go-yaml v2 would read as something else: walking over it puts it in quotes, which shows when another patch
 /// writes over it.
 fn is_ambiguous(node: &Node) -> bool {
-    match node.view() {
-        View::Scalar(Tag::Str, text) if node.style() == Style::Plain => plain_tag(Dialect::V2, text) != Tag::Str,
-        _ => false,
-    }
+    let plain = matches!(node.style(), Style::Plain | Style::Untyped);
+    let reads_otherwise =
+        |text: &str| !text.is_empty() && !text.contains('\n') && plain_tag(Dialect::V2, text) != Tag::Str;
+    plain && string_value(node).is_some_and(reads_otherwise)
 }
 
 /// A new mapping as merging it with itself leaves it: see [`is_ambiguous`].
 fn with_ambiguous_quoted(mut node: Node) -> Node {
     for (_, value) in node.map_mut().into_iter().flat_map(|map| map.entries_mut().iter_mut()) {
         if is_ambiguous(value) {
-            *value = value.clone().with_style(Style::DoubleQuoted);
+            *value = restyled(value.clone(), Style::DoubleQuoted);
         } else if value.as_map().is_some() {
             *value = with_ambiguous_quoted(value.clone());
         }
@@ -222,6 +222,9 @@ pub(super) fn restyled(node: Node, style: Style) -> Node {
             let tag = if matches!(tag, Tag::Binary) { tag } else { Tag::Str };
             Node::scalar(tag, text).with_style(style).with_span(node.span())
         }
+        // Whether there is a tag is no matter of style.
+        (Style::Plain | Style::Untyped, _) if node.style() == Style::Untyped => node,
+        (Style::Untyped, _) => node.with_style(Style::Plain),
         _ => node.with_style(style),
     }
 }
@@ -376,7 +379,8 @@ impl<'s> List<'s> {
                         merged = super::object::retexted(&merged, value);
                     }
                 } else if merged.get(key).is_none() && !value.is_empty() {
-                    let node = super::object::retexted(&Node::str(""), value);
+                    let node = untyped(value);
+                    let node = if is_ambiguous(&node) { restyled(node, Style::DoubleQuoted) } else { node };
                     if let Some(map) = merged.map_mut() {
                         set_key(map, key, node);
                     }

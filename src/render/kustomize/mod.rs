@@ -208,6 +208,7 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
         build.target(&frame, &file, Accumulation::default(), origin.as_ref())?;
     let whole = |what| Mark::other(what, "", Span::NONE);
     build.step(&mut objects, whole("name hash"), add_hashes)?;
+    check_history(&objects)?;
     build.step(&mut objects, whole("name references"), |objects| {
         let fixed = names::fix(objects.list_mut(), &config);
         Ok(fixed.map_err(|(span, why)| Diagnostic::error("kustomize/name-reference", span, why))?)
@@ -247,6 +248,23 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
         });
     }
     if errors.has_errors() { Err(errors.into()) } else { Ok(resources) }
+}
+
+/// The original keeps former names in an annotation, separated by commas, and falls over ("number of previous names, number of previous
+/// namespaces, number of previous kinds not equal") when one was empty or had a comma in it.
+fn check_history(objects: &Objects) -> Done<()> {
+    let broken = |name: &str| name.is_empty() || name.contains(',');
+    for object in objects.list() {
+        if let Some(former) = object.previous.iter().find(|former| broken(&former.name)) {
+            let text = if former.name.is_empty() {
+                format!("{} had no name before it got this one", object.id())
+            } else {
+                format!("{} was called `{}` before, and a name has no commas", object.id(), former.name)
+            };
+            return Err(Diagnostic::error("kustomize/name", object.span, text).into());
+        }
+    }
+    Ok(())
 }
 
 /// Ends the names of generated objects with the hash of their content.

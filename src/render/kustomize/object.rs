@@ -273,11 +273,21 @@ pub(super) fn is_nil_or_empty(node: &Node) -> bool {
 /// A scalar with a new text whose tag is not fixed: quoted styles make a string, plain text is resolved again
 /// (a yaml.Node with empty tag, as kyaml's setters leave it).
 pub(super) fn retexted(node: &Node, text: &str) -> Node {
-    let tag = match node.style() {
-        Style::Plain | Style::Flow => plain_tag(Dialect::V3, text),
-        Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded => Tag::Str,
+    let (tag, style) = match node.style() {
+        Style::Plain | Style::Flow | Style::Untyped => (plain_tag(Dialect::V3, text), Style::Untyped),
+        style => (Tag::Str, style),
     };
-    Node::scalar(tag, text).with_style(node.style()).with_span(node.span())
+    Node::scalar(tag, text).with_style(style).with_span(node.span())
+}
+
+/// A new scalar without a tag (kyaml `NewScalarRNode`).
+pub(super) fn untyped(text: &str) -> Node {
+    retexted(&Node::null(), text)
+}
+
+/// A scalar that kyaml takes for a string (`IsStringValue`): one without a tag is one too.
+pub(super) fn string_value(node: &Node) -> Option<&str> {
+    if node.style() == Style::Untyped { node.text() } else { node.as_str() }
 }
 
 /// Sets the text at a path of keys as kyaml's `SetMapField` of an untagged scalar does; missing maps are made.

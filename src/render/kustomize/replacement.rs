@@ -6,7 +6,7 @@ use super::bounds;
 use super::fieldspec::split_field_path;
 use super::file::{FieldOptions, Replacement, Source, Target};
 use super::lookup::{Shape, Writer, lookup};
-use super::object::{Id, Object, is_nil_or_empty, retexted, selects};
+use super::object::{Id, Object, is_nil_or_empty, retexted, selects, untyped};
 use super::objects::Objects;
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
@@ -23,7 +23,7 @@ pub(super) fn replace(objects: &mut Objects, replacement: &Replacement) -> Resul
             return Err(fail(replacement.span, "`sourceValue` and `source` are mutually exclusive".to_owned()));
         }
         (Some(source), None, Some(targets)) => (source_value(objects, source)?, targets),
-        (None, Some(value), Some(targets)) => (Value { node: retexted(&Node::str(""), value), read: None }, targets),
+        (None, Some(value), Some(targets)) => (Value { node: untyped(value), read: None }, targets),
         _ => {
             let text = "a replacement must specify a source and at least one target";
             return Err(fail(replacement.span, text.to_owned()));
@@ -93,7 +93,10 @@ fn source_value(objects: &Objects, source: &Source) -> Result<Value, Box<Diagnos
     let part = usize::try_from(options.index).ok().and_then(|at| text.split(options.delimiter.as_str()).nth(at));
     match part {
         Some(part) => {
-            let node = Node::scalar(node.tag().unwrap_or(Tag::Str), part).with_style(node.style());
+            let node = match node.style() {
+                Style::Untyped => untyped(part),
+                style => Node::scalar(node.tag().unwrap_or(Tag::Str), part).with_style(style),
+            };
             Ok(Value { node, read: None })
         }
         None => Err(fail(format!("options.index {} is out of bounds for `{path}`", options.index))),
@@ -230,13 +233,12 @@ fn written(field: &Node, made: bool, value: &Node, options: Option<&FieldOptions
         return Ok(if delimited.is_some() { retexted(value, &text) } else { value.clone() });
     }
     if made {
-        return Ok(retexted(&Node::str(""), &text));
+        return Ok(untyped(&text));
     }
-    let tag = field.tag().unwrap_or(Tag::Str);
-    // What an earlier replacement made has no type of its own either.
-    if field.span() == Span::NONE && !matches!(tag, Tag::Str | Tag::Binary) {
+    if field.style() == Style::Untyped {
         return Ok(retexted(field, &text));
     }
+    let tag = field.tag().unwrap_or(Tag::Str);
     let quoted = matches!(field.style(), Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded);
     let reads_as = plain_tag(Dialect::V3, &text);
     let fits = match tag {

@@ -15,7 +15,7 @@ use super::object::{Key, Object, meta_map, retexted, selects, set_key, str_node}
 use super::objects::Objects;
 use crate::k8s::object::Gvk;
 use crate::span::Span;
-use crate::yaml::{Node, Tag, View};
+use crate::yaml::{Node, Style, Tag, View};
 
 /// What goes wrong in a transformer: at an object or an entry, and why.
 pub(super) type Fault = (Span, String);
@@ -237,7 +237,8 @@ pub(super) fn set_entries(
                 return Err(format!("expected a mapping, found {}", node.what()));
             };
             let same = |(key, value): (&SmolStr, &SmolStr)| {
-                map.get(key).is_some_and(|node| node.as_str() == Some(value.as_str()))
+                let there = map.get(key).filter(|node| node.style() != Style::Untyped);
+                there.and_then(Node::as_str) == Some(value.as_str())
             };
             if entries.iter().all(same) {
                 return Ok(None);
@@ -247,6 +248,7 @@ pub(super) fn set_entries(
                 for (key, value) in entries {
                     let new = str_node(value);
                     let new = match map.get(key) {
+                        Some(there) if there.style() == Style::Untyped => new.with_style(Style::Plain),
                         Some(there) => new.with_style(there.style()),
                         None => new,
                     };

@@ -8,7 +8,7 @@ use super::config::Config;
 use super::fieldspec::{Leaf, split_field_path};
 use super::file::Var;
 use super::lookup::lookup;
-use super::object::{Id, Object};
+use super::object::{Id, Object, string_value};
 use super::objects::Objects;
 use crate::diag::Diagnostic;
 use crate::yaml::{self, Dialect, Node, Number, Style, Tag, View, plain_tag};
@@ -172,15 +172,14 @@ impl Value {
 
 fn replace(node: &Node, values: &BTreeMap<SmolStr, Value>) -> Result<Option<Node>, String> {
     match node.view() {
-        View::Scalar(Tag::Str, text) => Ok(expand(text, node, values)),
-        View::Scalar(..) => Ok(None),
+        View::Scalar(..) => Ok(string_value(node).and_then(|text| expand(text, node, values))),
         View::Map(map) => {
             let mut changed: Option<Node> = None;
             for (at, (key, value)) in map.iter().enumerate() {
                 if key.tag() != Some(Tag::Str) {
                     return Err(format!("invalid map key `{}`", key.text().unwrap_or_default()));
                 }
-                let Some(text) = value.as_str() else { continue };
+                let Some(text) = string_value(value) else { continue };
                 if let Some(new) = expand(text, value, values)
                     && let Some(slot) = changed
                         .get_or_insert_with(|| node.clone())
@@ -195,7 +194,7 @@ fn replace(node: &Node, values: &BTreeMap<SmolStr, Value>) -> Result<Option<Node
         View::Seq(items) => {
             let mut changed: Option<Node> = None;
             for (at, item) in items.iter().enumerate() {
-                let Some(text) = item.as_str() else {
+                let Some(text) = string_value(item) else {
                     return Err(format!("expected a string in the list, found {}", item.what()));
                 };
                 if let Some(new) = expand(text, item, values)
@@ -213,7 +212,8 @@ fn replace(node: &Node, values: &BTreeMap<SmolStr, Value>) -> Result<Option<Node
 /// A text with its `$(NAME)`s replaced; `None` when nothing changes. A text that is one name takes the value's type.
 fn expand(text: &str, node: &Node, values: &BTreeMap<SmolStr, Value>) -> Option<Node> {
     if !text.contains('$') {
-        return None;
+        // What is looked at becomes a string.
+        return (node.tag() != Some(Tag::Str)).then(|| Node::str(text).with_span(node.span()));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

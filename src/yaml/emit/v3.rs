@@ -183,11 +183,11 @@ fn written<'n>(node: &Node, tag: Tag, text: &'n str, options: V3) -> (Cow<'n, st
         Written::DoubleQuoted => Style::Double,
         Written::Literal => Style::Literal,
         Written::Folded => Style::Folded,
-        Written::Plain | Written::Flow if text.contains('\n') => Style::Literal,
+        Written::Plain | Written::Flow | Written::Untyped if text.contains('\n') => Style::Literal,
         Written::Plain | Written::Flow if tag == Tag::Str && resolve::plain(Dialect::V3, text) != Tag::Str => {
             Style::Double
         }
-        Written::Plain | Written::Flow => Style::Plain,
+        Written::Plain | Written::Flow | Written::Untyped => Style::Plain,
     };
     (text.into(), style)
 }
