@@ -361,9 +361,18 @@ pub(crate) struct Kustomize {
     /// Order of the objects: as kustomize's legacy sort has them, or as they were read (deprecated by `sortOptions`)
     #[arg(long, value_name = "ORDER", value_parser = ["legacy", "none", "unspecified"], default_value = "unspecified")]
     pub(crate) reorder: String,
-    /// Allow helmCharts (not yet supported: the charts are refused with an explanation)
+    /// Allow helmCharts, of charts that lie in the tree
     #[arg(long)]
     pub(crate) enable_helm: bool,
+    /// What charts see as the version of Kubernetes
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) helm_kube_version: Option<String>,
+    /// API versions that charts see in .Capabilities.APIVersions, more than once for several
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) helm_api_versions: Vec<String>,
+    /// Whose rules charts follow: helm=3 or helm=4
+    #[arg(long, value_name = "ENGINE", value_parser = ["helm=3", "helm=4"])]
+    pub(crate) engine: Option<String>,
     /// Add the label app.kubernetes.io/managed-by
     #[arg(long)]
     pub(crate) enable_managedby_label: bool,

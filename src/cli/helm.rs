@@ -10,7 +10,7 @@ use fleetc::host::{Clock, FileWorld};
 use fleetc::path::{FilePath, TreePath};
 use fleetc::render::helm::{
     Capabilities, Chart, Document, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load_chart,
-    merge_values, no_values, read_archive, read_values, render, set, set_literal, set_with, values_file,
+    merge_values, no_values, read_archive, read_values, release_name, render, set, set_literal, set_with, values_file,
 };
 use fleetc::span::FileId;
 use fleetc::template::{Map, Options, Value};
@@ -23,8 +23,13 @@ const STACK: usize = 1 << 30;
 
 /// Runs the command.
 pub(crate) fn run(args: &Helm) -> ExitCode {
+    on_deep_stack(|| work(args))
+}
+
+/// Runs something that renders charts.
+pub(crate) fn on_deep_stack(work: impl FnOnce() -> ExitCode + Send) -> ExitCode {
     let outcome = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || work(args));
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         thread.map(std::thread::ScopedJoinHandle::join)
     });
     match outcome {
@@ -75,7 +80,10 @@ fn template(args: &Helm, world: &FileWorld) -> Result<(), Failed> {
     let chart = Arc::new(open_chart(Path::new(chart), world, profile)?);
     let values = given_values(args, world, profile)?;
     let name = match &args.name_template {
-        Some(template) => release_name(template, profile)?,
+        Some(template) => {
+            let clock = Clock;
+            release_name(template, profile, &Options { effects: Some(&clock), ..Options::default() })?
+        }
         None => name.to_owned(),
     };
     let kube_version = match &args.kube_version {
@@ -230,14 +238,4 @@ fn given_values(args: &Helm, world: &FileWorld, profile: Profile) -> Result<Map,
         set_literal(text, &values).map_err(|error| failed("--set-literal", error))?;
     }
     Ok(values)
-}
-
-/// `--name-template`: sprig without data.
-fn release_name(template: &str, profile: Profile) -> Result<String, Failed> {
-    let functions = fleetc::template::helm::functions(profile);
-    let parsed = fleetc::template::Template::parse("name-template", template, functions).map_err(|e| e.to_string())?;
-    let clock = Clock;
-    let options = Options { effects: Some(&clock), ..Options::default() };
-    let out = parsed.execute(&Value::Nil, &options).map_err(|error| error.to_string())?;
-    Ok(String::from_utf8_lossy(&out).into_owned())
 }

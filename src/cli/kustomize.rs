@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use fleetc::diag::{Diagnostic, Diagnostics};
-use fleetc::host::FileWorld;
+use fleetc::host::{Clock, FileWorld};
 use fleetc::path::{FilePath, TreePath};
-use fleetc::render::kustomize::{LoadRestrictor, Options, Reorder, Tools, build};
+use fleetc::render::helm::Profile;
+use fleetc::render::kustomize::{Helm, LoadRestrictor, Options, Reorder, Tools, build};
 use fleetc::render::{Rendered, Stop};
 use fleetc::span::{SourceMap, Span};
 
@@ -16,13 +17,22 @@ use super::session::{print_findings, print_out};
 
 /// Runs the command.
 pub(crate) fn run(args: &Kustomize) -> ExitCode {
+    if args.enable_helm { super::helm::on_deep_stack(|| build_and_print(args)) } else { build_and_print(args) }
+}
+
+fn build_and_print(args: &Kustomize) -> ExitCode {
     let options = Options {
         load_restrictor: match args.load_restrictor.as_str() {
             "LoadRestrictionsNone" | "none" => LoadRestrictor::None,
             _ => LoadRestrictor::RootOnly,
         },
         reorder: if args.reorder == "none" { Reorder::None } else { Reorder::Legacy },
-        enable_helm: args.enable_helm,
+        helm: Helm {
+            enabled: args.enable_helm,
+            profile: if args.engine.as_deref() == Some("helm=3") { Profile::V3 } else { Profile::V4 },
+            kube_version: args.helm_kube_version.as_deref().unwrap_or_default().into(),
+            api_versions: args.helm_api_versions.clone(),
+        },
         managed_by_label: args.enable_managedby_label,
         ..Options::default()
     };
@@ -35,7 +45,7 @@ pub(crate) fn run(args: &Kustomize) -> ExitCode {
     let Some(directory) = dir.to_str().and_then(|dir| TreePath::new(dir.trim_start_matches('/')).ok()) else {
         return refused(&args.dir, "its path is not UTF-8", args);
     };
-    let tools = ManuallyDrop::new(Tools::default());
+    let tools = ManuallyDrop::new(Tools::with_effects(Box::new(Clock)));
     match build(&world, &FilePath::new(FileWorld::TREE, directory), &options, &tools) {
         Ok(rendered) => {
             // The process ends here, and its memory with it: to take thousands of objects apart first would be for nothing.

@@ -25,7 +25,7 @@ use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::path::FilePath;
 use crate::span::{FileId, Span};
 use crate::template::helm::{MESSAGE_END, MESSAGE_START, is_compatible};
-use crate::template::{Map, Options, TemplateSet, Value};
+use crate::template::{Map, Options, Template, TemplateSet, Value};
 use crate::world::World;
 
 pub use crate::template::helm::Profile;
@@ -332,6 +332,17 @@ pub fn render(chart: &Arc<Chart>, user: &Map, request: &Request<'_>, tools: &Too
     output.manifests = sorted.manifests;
     output.hooks = sorted.hooks;
     Ok(output)
+}
+
+/// The name that `--name-template` makes: a template without data.
+///
+/// # Errors
+/// It is no template, or fails: a sentence.
+pub fn release_name(template: &str, profile: Profile, options: &Options<'_>) -> Result<String, String> {
+    let functions = crate::template::helm::functions(profile);
+    let parsed = Template::parse("name-template", template, functions).map_err(|error| error.to_string())?;
+    let out = parsed.execute(&Value::Nil, options).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// The declared charts that are not there, by name only (action.CheckDependencies).

@@ -4,7 +4,7 @@
 //! A base is accumulated once per compile, however many overlays use it: its result depends on nothing but its files, except for what
 //! `openapi` and `buildMetadata` of the root leak into it; with those nothing is kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use super::config::{self, Config, merge_specs};
 use super::decode::Reader;
 use super::fieldspec::FieldSpec;
 use super::file::{self, Generator, Kustomization, Label, Text, Var};
-use super::load::{Base, Found, Frame, KustomizationFile, Loader};
+use super::helm::Helm;
+use super::load::{Base, BaseKey, Found, Frame, KustomizationFile, Loader};
 use super::object::Object;
 use super::objects::Objects;
 use super::openapi::OpenApi;
@@ -43,8 +44,10 @@ pub(super) struct Accumulation {
 /// One build.
 pub(super) struct Build<'a> {
     pub loader: Loader<'a>,
-    /// Whether helmCharts were allowed.
-    pub enable_helm: bool,
+    /// How charts are inflated.
+    pub helm: Helm,
+    /// Whether there was a chart.
+    pub charts: Cell<bool>,
     /// Whether objects keep the steps that changed them.
     pub trace: bool,
     /// Sources that are not here.
@@ -201,7 +204,7 @@ impl<'a> Build<'a> {
                     path: String::new(),
                     ..origin.clone()
                 });
-                let top = Frame { root: root.clone(), parent: Some(frame) };
+                let top = Frame { root: root.clone(), parent: Some(frame), namespace: frame.namespace.clone() };
                 match self.loader.find(&root, &inner)? {
                     Found::Directory(directory) => self.base(acc, &top, &inner, &directory, here.as_ref()),
                     Found::File(_) => {
@@ -237,7 +240,7 @@ impl<'a> Build<'a> {
         }
         check_cycle(frame, directory, path)?;
         let file = self.loader.kustomization(directory, path.span)?;
-        self.set_schema(&Frame { root: directory.clone(), parent: None }, &file.kustomization, false)?;
+        self.set_schema(&Frame::top(directory.clone()), &file.kustomization, false)?;
         match (component, file.kustomization.component) {
             (true, false) => Err(fail(
                 "kustomize/kind",
@@ -280,9 +283,16 @@ impl<'a> Build<'a> {
         directory: &FilePath,
         origin: Option<&BuildOrigin>,
     ) -> Done<Arc<Base>> {
-        let key = (directory.clone(), self.loader.restricted);
+        let mut key = BaseKey { directory: directory.clone(), restricted: self.loader.restricted, charts: None };
         let plain = origin.is_none() && !*self.schema_set.borrow();
-        if plain && let Some(base) = self.loader.tools.base(&key) {
+        let known = |key: &BaseKey| self.loader.tools.base(key).filter(|_| plain);
+        let mut found = known(&key);
+        if found.is_none() && self.helm.enabled {
+            let with_charts = BaseKey { charts: Some((self.helm.clone(), frame.namespace.clone())), ..key.clone() };
+            found = known(&with_charts);
+        }
+        if let Some(base) = found {
+            self.charts.set(self.charts.get() || base.charts);
             for root in &base.roots {
                 check_cycle(frame, root, path)?;
             }
@@ -292,13 +302,17 @@ impl<'a> Build<'a> {
         let file = self.enter(frame, path, directory, false)?;
         let wants = self.wants.borrow().len();
         let before = std::mem::take(&mut *self.roots.borrow_mut());
-        let inner = Frame { root: directory.clone(), parent: Some(frame) };
-        let below = origin.map(|origin| origin.below(&path.value));
-        let result = self.target(&inner, &file, Accumulation::default(), below.as_ref());
+        let charts_before = self.charts.replace(false);
+        let inner = below(frame, directory.clone(), &file);
+        let origin = origin.map(|origin| origin.below(&path.value));
+        let result = self.target(&inner, &file, Accumulation::default(), origin.as_ref());
+        let charts = self.charts.get();
+        self.charts.set(charts || charts_before);
+        key.charts = charts.then(|| (self.helm.clone(), frame.namespace.clone()));
         let mut roots = std::mem::replace(&mut *self.roots.borrow_mut(), before);
         roots.push(directory.clone());
         self.roots.borrow_mut().extend(roots.iter().cloned());
-        let base = Arc::new(Base { accumulation: result?, roots });
+        let base = Arc::new(Base { accumulation: result?, roots, charts });
         if plain && !*self.schema_set.borrow() && self.wants.borrow().len() == wants {
             self.loader.tools.keep_base(key, Arc::clone(&base));
         }
@@ -339,9 +353,9 @@ impl<'a> Build<'a> {
             };
             let file = self.enter(frame, path, &directory, true)?;
             self.roots.borrow_mut().push(directory.clone());
-            let inner = Frame { root: directory, parent: Some(frame) };
-            let below = origin.map(|origin| origin.below(&path.value));
-            let mut acc = self.target(&inner, &file, acc, below.as_ref())?;
+            let inner = below(frame, directory, &file);
+            let origin = origin.map(|origin| origin.below(&path.value));
+            let mut acc = self.target(&inner, &file, acc, origin.as_ref())?;
             if let Some((text, span)) = acc.objects.collision() {
                 return Err(Diagnostic::error("kustomize/id-conflict", span, text).into());
             }
@@ -438,8 +452,14 @@ impl<'a> Build<'a> {
                 made.push((field, object, builtin(kind)));
             }
         }
-        if let Some(chart) = k.helm_charts.first() {
-            return Err(super::helm::unsupported(chart, self.enable_helm).into());
+        for chart in &k.helm_charts {
+            let mut chart = chart.clone();
+            if chart.namespace.is_empty() {
+                chart.namespace = frame.namespace.clone();
+            }
+            let objects = self.inflate(frame, &chart, &k.helm_globals)?;
+            let by = builtin("HelmChartInflationGenerator");
+            made.extend(objects.into_iter().map(|object| ("helmCharts", object, by.clone())));
         }
         for plugin in self.plugins(frame, &k.generators, file, origin)? {
             let by = plugin_origin(&plugin, origin);
@@ -687,6 +707,13 @@ fn without_validated_by(body: &Node) -> Option<Option<Node>> {
         metadata.get_mut("labels").and_then(Node::map_mut)?.remove("validated-by");
     }
     Some(Some(body))
+}
+
+/// The frame of a kustomization that another one asked for.
+fn below<'f>(frame: &'f Frame<'f>, root: FilePath, file: &KustomizationFile) -> Frame<'f> {
+    let own = &file.kustomization.namespace.value;
+    let namespace = if own.is_empty() { frame.namespace.clone() } else { own.clone() };
+    Frame { root, parent: Some(frame), namespace }
 }
 
 fn set_entries(

@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 use super::config::read_spec;
 use super::decode::{Fields, Reader};
 use super::fieldspec::FieldSpec;
+use super::helm::{self, Chart, Globals};
 use super::object::Behavior;
 use super::selector::Selector;
 use crate::diag::{Diagnostic, Diagnostics};
@@ -62,8 +63,9 @@ pub(super) struct Kustomization {
     pub openapi: Option<OpenApi>,
     pub build_metadata: Vec<Text>,
     pub sort_options: Option<SortOptions>,
-    /// Charts to inflate, as written.
-    pub helm_charts: Vec<Node>,
+    /// Charts to inflate.
+    pub helm_charts: Vec<Chart>,
+    pub helm_globals: Globals,
     /// Deprecated fields in use.
     pub deprecated: Vec<(Span, &'static str)>,
 }
@@ -264,9 +266,12 @@ impl Kustomization {
         resources.extend(r.texts(f.take("bases"), "bases"));
         let mut images = read_images(r, &mut f, "images");
         images.extend(read_images(r, &mut f, "imageTags"));
-        let mut helm_charts = r.list(f.take("helmCharts"), "helmCharts").to_vec();
-        f.take("helmGlobals");
-        helm_charts.extend_from_slice(r.list(f.take("helmChartInflationGenerator"), "helmChartInflationGenerator"));
+        let charts = r.list(f.take("helmCharts"), "helmCharts").iter();
+        let mut helm_charts: Vec<Chart> = charts.map(|node| helm::read_chart(r, node)).collect();
+        let mut old_globals = Globals::default();
+        let old = r.list(f.take("helmChartInflationGenerator"), "helmChartInflationGenerator").iter();
+        helm_charts.extend(old.map(|node| helm::read_deprecated_chart(r, node, &mut old_globals)));
+        let helm_globals = f.take("helmGlobals").map_or(old_globals, |node| helm::read_globals(r, node));
         let common_labels = f.take("commonLabels");
         let common_annotations = f.take("commonAnnotations");
         let place = |node: Option<&Node>| node.map_or(Span::NONE, Node::span);
@@ -326,6 +331,7 @@ impl Kustomization {
             build_metadata: r.texts(f.take("buildMetadata"), "buildMetadata"),
             sort_options: f.take("sortOptions").map(|node| read_sort_options(r, node)),
             helm_charts,
+            helm_globals,
             deprecated,
         };
         r.finish(f);

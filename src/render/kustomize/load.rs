@@ -7,15 +7,18 @@
 use std::sync::{Arc, RwLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use smol_str::SmolStr;
 
 use super::accumulate::Accumulation;
 use super::file::{Kustomization, Text};
+use super::helm::{Charts, Helm};
 use super::object::Object;
 use super::patch::Content;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::glob::Glob;
 use crate::path::{FilePath, PathError, TreePath};
 use crate::span::{SourceFile, Span};
+use crate::template::Effects;
 use crate::world::{EntryKind, World};
 use crate::yaml::{self, Dialect, Limits};
 
@@ -27,8 +30,10 @@ pub struct Tools {
     patches: Memo<Read<Content>>,
     /// Patches written in place, by where.
     inline_patches: RwLock<FxHashMap<Span, Arc<Read<Content>>>>,
-    /// Bases by directory, and whether the load restrictor was on.
-    bases: RwLock<FxHashMap<(FilePath, bool), Arc<Base>>>,
+    bases: RwLock<FxHashMap<BaseKey, Arc<Base>>>,
+    /// Charts read once.
+    pub(super) charts: Charts,
+    effects: Option<Box<dyn Effects + Send + Sync>>,
     /// Directories whose paths have no links in them.
     real: RwLock<FxHashSet<FilePath>>,
 }
@@ -50,6 +55,18 @@ pub(super) struct KustomizationFile {
 pub(super) struct Base {
     pub accumulation: Accumulation,
     pub roots: Vec<FilePath>,
+    /// Whether there are charts in it.
+    pub charts: bool,
+}
+
+/// What a base depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct BaseKey {
+    pub directory: FilePath,
+    /// Whether the load restrictor was on.
+    pub restricted: bool,
+    /// Where there are charts in it: how they are inflated, and the namespace of who uses it.
+    pub charts: Option<(Helm, SmolStr)>,
 }
 
 impl std::fmt::Debug for Tools {
@@ -62,6 +79,15 @@ impl Tools {
     /// Nothing read yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same with a clock and randomness, which templates of charts may ask for.
+    pub fn with_effects(effects: Box<dyn Effects + Send + Sync>) -> Self {
+        Tools { effects: Some(effects), ..Self::default() }
+    }
+
+    pub(super) fn effects(&self) -> Option<&dyn Effects> {
+        self.effects.as_deref().map(|effects| effects as &dyn Effects)
     }
 
     /// A patch written in place, read once.
@@ -81,11 +107,11 @@ impl Tools {
         made
     }
 
-    pub(super) fn base(&self, key: &(FilePath, bool)) -> Option<Arc<Base>> {
+    pub(super) fn base(&self, key: &BaseKey) -> Option<Arc<Base>> {
         self.bases.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned()
     }
 
-    pub(super) fn keep_base(&self, key: (FilePath, bool), base: Arc<Base>) {
+    pub(super) fn keep_base(&self, key: BaseKey, base: Arc<Base>) {
         self.bases.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key, base);
     }
 }
@@ -105,6 +131,15 @@ pub(super) struct Frame<'a> {
     pub root: FilePath,
     /// Who asked for it.
     pub parent: Option<&'a Frame<'a>>,
+    /// The namespace of charts that do not say one: the kustomization's, or that of the nearest above that has one.
+    pub namespace: SmolStr,
+}
+
+impl Frame<'_> {
+    /// One that nobody asked for.
+    pub(super) fn top(root: FilePath) -> Self {
+        Frame { root, parent: None, namespace: SmolStr::default() }
+    }
 }
 
 /// Reads files.
@@ -342,7 +377,7 @@ impl<'a> Loader<'a> {
         let fail =
             |text: String| Diagnostics::from(Diagnostic::error("kustomize/kustomization-file", Span::NONE, text));
         let text = |name: &str| Text::detached(name.into());
-        let here = Frame { root: directory.clone(), parent: None };
+        let here = Frame::top(directory.clone());
         // Two of the three names are usually missing, which is nothing to make an error of.
         let may_be = |name: &str| directory.join(name).is_ok_and(|path| self.resolve(&path).is_some());
         let found: Vec<&str> =

@@ -5,7 +5,7 @@
 //! The original hands objects' history around in annotations; here it lies beside the body (`object`). Knowledge of kinds is tables:
 //! `schema/kubernetes/kustomize-fields.txt`, and those of [`crate::k8s`].
 //!
-//! Refused: programs and containers as plugins, charts (not yet). Sources that lie elsewhere are [`Stop::Wants`].
+//! Refused: programs and containers as plugins, charts that are not in the tree. Sources that lie elsewhere are [`Stop::Wants`].
 
 mod accumulate;
 mod alias;
@@ -37,7 +37,7 @@ mod trace;
 mod transform;
 mod vars;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::{Origin, Rendered, Resource, Stop};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -54,6 +54,7 @@ use load::{Frame, Loader};
 use objects::Objects;
 use trace::Mark;
 
+pub use helm::Helm;
 pub use load::Tools;
 
 /// Which files a kustomization may read.
@@ -85,8 +86,8 @@ pub struct Options {
     pub load_restrictor: LoadRestrictor,
     /// `--reorder`.
     pub reorder: Reorder,
-    /// `--enable-helm`.
-    pub enable_helm: bool,
+    /// `--enable-helm` and what goes with it.
+    pub helm: Helm,
     /// `--enable-managedby-label`.
     pub managed_by_label: bool,
     /// Options of argocd-cm that a render cannot follow; each is a warning.
@@ -115,7 +116,9 @@ impl Options {
                 }
                 ("--reorder", Some("none")) => options.reorder = Reorder::None,
                 ("--reorder", Some("legacy")) => options.reorder = Reorder::Legacy,
-                ("--enable-helm", None | Some("true")) => options.enable_helm = true,
+                ("--enable-helm", None | Some("true")) => options.helm.enabled = true,
+                ("--helm-kube-version", Some(version)) => options.helm.kube_version = version.into(),
+                ("--helm-api-versions", Some(version)) => options.helm.api_versions.push(version.to_owned()),
                 ("--enable-managedby-label", None | Some("true")) => options.managed_by_label = true,
                 (name, Some("false")) if SWITCHES.contains(&name) => {}
                 (name, None | Some("true")) if FOR_FUNCTIONS.contains(&name) => {}
@@ -160,8 +163,7 @@ const FOR_FUNCTIONS: [&str; 6] =
     ["--as-current-user", "--enable-alpha-plugins", "--enable-exec", "--network", "--helm-debug", "--stack-trace"];
 
 /// Options with a value for functions and for Helm.
-const FOR_PROGRAMS: [&str; 7] =
-    ["--env", "-e", "--mount", "--network-name", "--helm-command", "--helm-kube-version", "--helm-api-versions"];
+const FOR_PROGRAMS: [&str; 5] = ["--env", "-e", "--mount", "--network-name", "--helm-command"];
 
 /// Builds the kustomization in a directory.
 ///
@@ -171,7 +173,8 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
     let loader = Loader { world, tools, restricted: options.load_restrictor == LoadRestrictor::RootOnly };
     let build = Build {
         loader,
-        enable_helm: options.enable_helm,
+        helm: options.helm.clone(),
+        charts: Cell::new(false),
         trace: options.trace,
         wants: RefCell::default(),
         warnings: RefCell::default(),
@@ -201,7 +204,7 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
     }
     file.kustomization.check_empty()?;
     let k = std::sync::Arc::clone(&file.kustomization);
-    let frame = Frame { root: dir.clone(), parent: None };
+    let frame = Frame { namespace: k.namespace.value.clone(), ..Frame::top(dir.clone()) };
     build.set_schema(&frame, &k, true)?;
     let origin = (!k.build_metadata.is_empty()).then(BuildOrigin::default);
     let Accumulation { mut objects, config, vars } =

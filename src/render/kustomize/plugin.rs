@@ -137,7 +137,10 @@ impl Build<'_> {
                 Ok(vec![super::generator::generate(&self.loader, frame, &generator, secret, None)?])
             }
             "IAMPolicyGenerator" => iam_policy(plugin),
-            "HelmChartInflationGenerator" => Err(super::helm::unsupported(&plugin.body, self.enable_helm).into()),
+            "HelmChartInflationGenerator" => {
+                let (chart, globals) = super::helm::read_plugin(plugin)?;
+                self.inflate(frame, &chart, &globals)
+            }
             _ if KINDS.contains(&kind.as_str()) => {
                 Settings::of(plugin).fail(format!("plugin {} is not a generator", plugin.id()))
             }
