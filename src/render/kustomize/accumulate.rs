@@ -46,8 +46,9 @@ pub(super) struct Build<'a> {
     pub loader: Loader<'a>,
     /// How charts are inflated.
     pub helm: Helm,
-    /// Whether there was a chart.
-    pub charts: Cell<bool>,
+    /// How many charts there were, and how many merges by schemas.
+    pub charts: Cell<usize>,
+    pub merges: Cell<usize>,
     /// Whether objects keep the steps that changed them.
     pub trace: bool,
     /// Sources that are not here.
@@ -292,7 +293,8 @@ impl<'a> Build<'a> {
             found = known(&with_charts);
         }
         if let Some(base) = found {
-            self.charts.set(self.charts.get() || base.charts);
+            self.charts.update(|charts| charts + usize::from(base.charts));
+            self.merges.update(|merges| merges + usize::from(base.merges));
             for root in &base.roots {
                 check_cycle(frame, root, path)?;
             }
@@ -302,17 +304,16 @@ impl<'a> Build<'a> {
         let file = self.enter(frame, path, directory, false)?;
         let wants = self.wants.borrow().len();
         let before = std::mem::take(&mut *self.roots.borrow_mut());
-        let charts_before = self.charts.replace(false);
+        let counts = (self.charts.get(), self.merges.get());
         let inner = below(frame, directory.clone(), &file);
         let origin = origin.map(|origin| origin.below(&path.value));
         let result = self.target(&inner, &file, Accumulation::default(), origin.as_ref());
-        let charts = self.charts.get();
-        self.charts.set(charts || charts_before);
+        let (charts, merges) = (self.charts.get() > counts.0, self.merges.get() > counts.1);
         key.charts = charts.then(|| (self.helm.clone(), frame.namespace.clone()));
         let mut roots = std::mem::replace(&mut *self.roots.borrow_mut(), before);
         roots.push(directory.clone());
         self.roots.borrow_mut().extend(roots.iter().cloned());
-        let base = Arc::new(Base { accumulation: result?, roots, charts });
+        let base = Arc::new(Base { accumulation: result?, roots, charts, merges });
         if plain && !*self.schema_set.borrow() && self.wants.borrow().len() == wants {
             self.loader.tools.keep_base(key, Arc::clone(&base));
         }
@@ -415,7 +416,7 @@ impl<'a> Build<'a> {
         match (&openapi.version, document) {
             (Some(_), Some(_)) => Err(fail("builtin version and custom schema provided, cannot use both".to_owned())),
             (None, Some(document)) => {
-                let schema = OpenApi::new(&document).map_err(fail)?;
+                let schema = OpenApi::new(&document, self.merges.get() > 0).map_err(fail)?;
                 *self.schema.borrow_mut() = Some(Arc::new(schema));
                 *self.schema_set.borrow_mut() = true;
                 Ok(())

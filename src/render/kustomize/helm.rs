@@ -206,7 +206,7 @@ impl Build<'_> {
     /// # Errors
     /// Charts are not allowed, the chart is not here, or Helm refuses it.
     pub(super) fn inflate(&self, frame: &Frame<'_>, chart: &Chart, globals: &Globals) -> Done<Vec<Object>> {
-        self.charts.set(true);
+        self.charts.update(|charts| charts + 1);
         let settings = &self.helm;
         if !settings.enabled {
             let error = Diagnostic::error("kustomize/helm-chart", chart.span, "must specify --enable-helm")

@@ -55,8 +55,9 @@ pub(super) struct KustomizationFile {
 pub(super) struct Base {
     pub accumulation: Accumulation,
     pub roots: Vec<FilePath>,
-    /// Whether there are charts in it.
+    /// Whether there are charts in it, and merges by schemas.
     pub charts: bool,
+    pub merges: bool,
 }
 
 /// What a base depends on.

@@ -174,7 +174,8 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
     let build = Build {
         loader,
         helm: options.helm.clone(),
-        charts: Cell::new(false),
+        charts: Cell::default(),
+        merges: Cell::default(),
         trace: options.trace,
         wants: RefCell::default(),
         warnings: RefCell::default(),

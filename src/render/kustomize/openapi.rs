@@ -1,5 +1,5 @@
 //! A schema of the user's (`openapi.path`), and the one way in which merging asks for types: the built-in table, or that schema
-//! instead of it (kyaml/openapi: a custom schema replaces the built-in one).
+//! instead of it (kyaml/openapi: a custom schema replaces the built-in one, unless that was asked before: then it comes over it).
 
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -13,14 +13,16 @@ pub(super) struct OpenApi {
     definitions: Node,
     /// (apiVersion, kind) to the name of the definition.
     kinds: FxHashMap<(SmolStr, SmolStr), SmolStr>,
+    /// The built-in table knows the other kinds.
+    over_builtin: bool,
 }
 
 impl OpenApi {
-    /// From a schema document with `definitions`.
+    /// From a schema document with `definitions`; `over_builtin` where the original had read the built-in one already.
     ///
     /// # Errors
     /// It has none.
-    pub(super) fn new(document: &Node) -> Result<Self, String> {
+    pub(super) fn new(document: &Node, over_builtin: bool) -> Result<Self, String> {
         let Some(definitions) = document.get("definitions").filter(|node| node.as_map().is_some()) else {
             return Err("the schema has no `definitions`".to_owned());
         };
@@ -38,7 +40,7 @@ impl OpenApi {
                 kinds.insert((api_version, kind.into()), name.smol().unwrap_or_default());
             }
         }
-        Ok(OpenApi { definitions: definitions.clone(), kinds })
+        Ok(OpenApi { definitions: definitions.clone(), kinds, over_builtin })
     }
 
     fn resolve<'s>(&'s self, mut schema: &'s Node) -> Option<&'s Node> {
@@ -76,7 +78,9 @@ impl<'s> Schemas<'s> {
             Schemas::Builtin => schema::of(node).map(Type::Table),
             Schemas::Custom(api) => {
                 let (api_version, kind) = (node.get("apiVersion")?.smol()?, node.get("kind")?.smol()?);
-                let name = api.kinds.get(&(api_version, kind))?;
+                let Some(name) = api.kinds.get(&(api_version, kind)) else {
+                    return schema::of(node).filter(|_| api.over_builtin).map(Type::Table);
+                };
                 Some(Type::Open(api, api.definitions.get(name)?))
             }
         }

@@ -206,6 +206,7 @@ impl Build<'_> {
         allowed: Allowed,
         span: Span,
     ) -> Result<(), Box<Diagnostic>> {
+        self.merges.update(|merges| merges + 1);
         let schema = self.schema.borrow().clone();
         let schemas = schema.as_deref().map_or(Schemas::Builtin, Schemas::Custom);
         let Some(object) = objects.body_mut(place) else { return Ok(()) };
