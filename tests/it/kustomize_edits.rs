@@ -7,6 +7,7 @@ use std::path::Path;
 use fleetc::memory_world::MemoryWorld;
 use fleetc::path::FilePath;
 use fleetc::render::{Rendered, Stop, kustomize};
+use fleetc::span::FileId;
 use fleetc::world::World;
 use fleetc::yaml::{self, Dialect, Limits, Map, Node, emit};
 
@@ -87,4 +88,30 @@ fn build_options_that_are_not_followed_are_named() {
             .collect();
         assert_eq!(warnings, wanted, "{options}");
     }
+}
+
+#[test]
+fn charts_see_the_versions_of_build_options_and_of_the_application() {
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Namespace }}}\ndata:\n  kube: {{ .Capabilities.KubeVersion }}\n  a: '{{ .Capabilities.APIVersions.Has \"example.com/v1\" }}'\n  b: '{{ .Capabilities.APIVersions.Has \"example.com/v2\" }}'\n";
+    let files = [
+        ("kustomization.yaml", "helmCharts: [{name: web}]\n"),
+        ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+        ("charts/web/values.yaml", "{}\n"),
+        ("charts/web/templates/c.yaml", template),
+    ]
+    .map(|(path, text)| (path.to_owned(), text.to_owned()));
+    let edits =
+        |text: &str| yaml::parse_strict(FileId::NONE, text.as_bytes(), Dialect::V3, &Limits::default()).unwrap();
+    let options = "--enable-helm --helm-kube-version=1.20.3 --helm-api-versions example.com/v1";
+    let expected = |name: &str, kube: &str, b: &str| {
+        format!(
+            "apiVersion: v1\ndata:\n  a: \"true\"\n  b: \"{b}\"\n  kube: {kube}\nkind: ConfigMap\nmetadata:\n  name: {name}\n"
+        )
+    };
+    let plain = build(&files, &edits("{}")[0], options).unwrap();
+    assert_eq!(plain.to_yaml(), expected("default", "v1.20.3", "false"));
+    let edited = edits("{kubeVersion: v1.31.2+k3s1, apiVersions: [example.com/v2], namespace: there}");
+    assert_eq!(build(&files, &edited[0], options).unwrap().to_yaml(), expected("there", "v1.31.2", "true"));
+    let refused = build(&files, &edited[0], "").unwrap_err();
+    assert_eq!(refused, ["must specify --enable-helm"]);
 }

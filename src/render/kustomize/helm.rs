@@ -239,8 +239,7 @@ impl Build<'_> {
         let request = self.request(chart)?;
         let tools = &self.loader.tools.charts.tools;
         let output = helm::render(&loaded, &values, &request, tools).map_err(|refusal| traced(refusal.diagnostics))?;
-        let text =
-            output.print(Show { crds: chart.include_crds, hooks: !chart.skip_hooks, tests: !chart.skip_tests });
+        let text = output.print(Show { crds: chart.include_crds, hooks: !chart.skip_hooks, tests: !chart.skip_tests });
         let mut objects = super::resources::read(FileId::NONE, text.as_bytes())
             .map_err(|error| traced(error.at(chart.span).into()))?;
         for object in &mut objects {
@@ -265,10 +264,12 @@ impl Build<'_> {
             (name, "") => name.to_owned(),
             _ => return Err(fail(chart.span, "cannot set --name-template and also specify a name")),
         };
-        let version = if chart.kube_version.value.is_empty() { &settings.kube_version } else { &chart.kube_version.value };
+        let version =
+            if chart.kube_version.value.is_empty() { &settings.kube_version } else { &chart.kube_version.value };
         let kube_version = (!version.is_empty()).then(|| KubeVersion::parse(version, profile)).transpose();
-        let kube_version = kube_version
-            .map_err(|why| fail(chart.kube_version.span.or(chart.span), format!("invalid kube version `{version}`: {why}")))?;
+        let kube_version = kube_version.map_err(|why| {
+            fail(chart.kube_version.span.or(chart.span), format!("invalid kube version `{version}`: {why}"))
+        })?;
         let own: Vec<String> = chart.api_versions.iter().map(ToString::to_string).collect();
         let api_versions = if own.is_empty() { &settings.api_versions } else { &own };
         let namespace = if chart.namespace.is_empty() { "default" } else { &chart.namespace };
@@ -359,20 +360,50 @@ fn merged(file: &SourceFile, inline: &Node, chart: &Chart) -> Done<Node> {
         return Err(error.into());
     }
     let Some(document) = parsed.documents.into_iter().next() else {
-        let error = fail(Span::new(file.id, 0, 0), "could not parse values file: it is empty");
-        return Err(match error {
-            Stop::Failed(errors) => Stop::Failed(Diagnostics(
-                errors.0.into_iter().map(|e| e.hint("write `{}`, or set `valuesMerge: replace`")).collect(),
-            )),
-            other => other,
-        });
+        let text = "the values file is empty, and nothing cannot be merged with";
+        let error = Diagnostic::error("kustomize/helm-chart", Span::new(file.id, 0, 0), text);
+        return Err(error.hint("write `{}`, or set `valuesMerge: replace`").into());
     };
-    let inline = super::resources::float_numbers(inline);
-    let (over, under) =
-        if chart.values_merge.value == "merge" { (&document.root, &inline) } else { (&inline, &document.root) };
-    let merged = super::merge::merge(under, over, Schemas::Builtin)
+    let mut given = document.root;
+    let mut inline = super::resources::float_numbers(inline);
+    let inline_first = chart.values_merge.value == "merge";
+    drop_aliases(&mut given, &mut inline, &file.bytes, inline_first)?;
+    let (over, under) = if inline_first { (&given, &inline) } else { (&inline, &given) };
+    let merged = super::merge::merge(under, over, Schemas::Appending)
         .map_err(|why| fail(chart.span, format!("could not merge values: {why}")))?;
     Ok(merged.unwrap_or_else(Node::null))
+}
+
+/// Takes out of mappings what is an alias or comes by a merge key: kyaml's merge drops it, with what stands over it, and Helm finds it again
+/// only where the file is the chart's own.
+///
+/// # Errors
+/// An alias over a value is more than kyaml can merge.
+fn drop_aliases(given: &mut Node, inline: &mut Node, bytes: &[u8], inline_first: bool) -> Done<()> {
+    let outer = given.span();
+    let (Some(given), Some(inline)) = (given.map_mut(), inline.map_mut()) else { return Ok(()) };
+    let mut aliases = Vec::new();
+    given.retain(|key, value| {
+        let (name, start) = (key.span(), usize::try_from(value.span().start).unwrap_or_default());
+        let merged = name.start < outer.start || outer.end < name.end;
+        let alias = !value.is_null() && bytes.get(start) == Some(&b'*');
+        if alias && !merged {
+            aliases.push((key.smol().unwrap_or_default(), value.span()));
+        }
+        !merged && !alias
+    });
+    for (name, place) in aliases {
+        if inline_first && inline.contains(&name) {
+            return Err(fail(place, format!("could not merge values: `{name}` is an alias")));
+        }
+        inline.remove(&name);
+    }
+    let mut nothing = Node::map(yaml::Map::new());
+    for (key, value) in given.iter_mut() {
+        let name = key.text().unwrap_or_default();
+        drop_aliases(value, inline.get_mut(name).unwrap_or(&mut nothing), bytes, inline_first)?;
+    }
+    Ok(())
 }
 
 /// Values as the file that Helm is given.

@@ -398,6 +398,9 @@ impl<'s> List<'s> {
             return Ok(std::mem::take(&mut self.dest));
         }
         self.sweep();
+        if let Schemas::Appending = self.schemas {
+            return append_rest(std::mem::take(&mut self.dest), &added.items, &valid_keys);
+        }
         append_rest(added.items, &self.dest, &valid_keys)
     }
 

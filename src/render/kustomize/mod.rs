@@ -39,6 +39,8 @@ mod vars;
 
 use std::cell::{Cell, RefCell};
 
+use rustc_hash::FxHashSet;
+
 use super::{Origin, Rendered, Resource, Stop};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::object::ObjectId;
@@ -99,6 +101,7 @@ pub struct Options {
 impl Options {
     /// The options of an Application: its edits, and `kustomize.buildOptions` of argocd-cm, of which those count that a render can follow.
     /// Those for functions mean nothing, as functions are refused where they are used; unknown ones are kept in `ignored`.
+    /// `kubeVersion` and `apiVersions` of the edits are for charts, behind the options (argo-cd `parseKustomizeBuildOptions`).
     pub fn for_application(edits: Option<Node>, build_options: &str) -> Self {
         let mut options = Options { edits, ..Options::default() };
         let mut words = build_options.split_ascii_whitespace();
@@ -126,6 +129,13 @@ impl Options {
                 _ => options.ignored.push(word.to_owned()),
             }
         }
+        let field = |name| options.edits.as_ref().and_then(|edits| edits.get(name));
+        if let Some(version) = field("kubeVersion").and_then(Node::text).filter(|version| !version.is_empty()) {
+            let number = |c: &char| c.is_ascii_digit() || *c == '.';
+            options.helm.kube_version = version.trim_start_matches('v').chars().take_while(number).collect();
+        }
+        let api_versions = field("apiVersions").and_then(Node::as_seq).unwrap_or_default();
+        options.helm.api_versions.extend(api_versions.iter().filter_map(Node::text).map(str::to_owned));
         options
     }
 }
@@ -286,7 +296,7 @@ fn add_hashes(objects: &mut Objects) -> Done<()> {
     Ok(())
 }
 
-/// Leaves out what is for kustomize only. What has lost its name by now is an error.
+/// Leaves out what is for kustomize only. What has lost its name by now, or has that of another object, is an error.
 fn drop_local(objects: &mut Objects) -> Done<()> {
     for object in objects.list() {
         let id = object.id();
@@ -296,9 +306,18 @@ fn drop_local(objects: &mut Objects) -> Done<()> {
             return Err(Diagnostic::error("kustomize/not-an-object", object.span, text).into());
         }
     }
-    if objects.list().iter().any(|object| transform::is_local(&object.body)) {
-        objects.list_mut().retain(|object| !transform::is_local(&object.body));
+    let conflict = |(text, span)| Err(Diagnostic::error("kustomize/id-conflict", span, text).into());
+    let is_local = |object: &object::Object| transform::is_local(&object.body);
+    if !objects.list().iter().any(is_local) {
+        return objects.collision().map_or(Ok(()), conflict);
     }
+    let others: Vec<object::Object> = objects.list().iter().filter(|object| !is_local(object)).cloned().collect();
+    // What is local goes by its id, and so stays where another object has the same.
+    let ids: FxHashSet<String> = others.iter().map(|object| object.id().to_string()).collect();
+    if let Some(found) = Objects::of(others).collision() {
+        return conflict(found);
+    }
+    objects.list_mut().retain(|object| !is_local(object) || ids.contains(&object.id().to_string()));
     Ok(())
 }
 

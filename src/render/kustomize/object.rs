@@ -274,6 +274,8 @@ pub(super) fn is_nil_or_empty(node: &Node) -> bool {
 /// (a yaml.Node with empty tag, as kyaml's setters leave it).
 pub(super) fn retexted(node: &Node, text: &str) -> Node {
     let (tag, style) = match node.style() {
+        // Nothing without a tag is no null, until it has been printed.
+        Style::Plain | Style::Flow | Style::Untyped if text.is_empty() => (Tag::Str, Style::Untyped),
         Style::Plain | Style::Flow | Style::Untyped => (plain_tag(Dialect::V3, text), Style::Untyped),
         style => (Tag::Str, style),
     };

@@ -58,6 +58,8 @@ impl OpenApi {
 pub(super) enum Schemas<'s> {
     /// The built-in table.
     Builtin,
+    /// The same, with what a patch brings to a list behind what is there: merges of Helm's values.
+    Appending,
     /// A user's schema.
     Custom(&'s OpenApi),
 }
@@ -75,7 +77,7 @@ impl<'s> Schemas<'s> {
     /// The type that a node's own `apiVersion` and `kind` name.
     pub(super) fn of(self, node: &Node) -> Option<Type<'s>> {
         match self {
-            Schemas::Builtin => schema::of(node).map(Type::Table),
+            Schemas::Builtin | Schemas::Appending => schema::of(node).map(Type::Table),
             Schemas::Custom(api) => {
                 let (api_version, kind) = (node.get("apiVersion")?.smol()?, node.get("kind")?.smol()?);
                 let Some(name) = api.kinds.get(&(api_version, kind)) else {

@@ -45,6 +45,18 @@ struct Value {
 }
 
 impl Value {
+    /// Before a collection is written into the object that it is read from: what is made on the way may be a part of it.
+    fn read_with_made(&mut self, at: usize, body: &Node, path: &[String]) {
+        if self.node.is_scalar() || self.read.as_ref().is_none_or(|(source, _)| *source != at) {
+            return;
+        }
+        let mut set = |field: &Node, _: bool| Ok(field.clone());
+        let mut writer = Writer { create: Some(Shape::of(&self.node)), set: &mut set, hits: 0, detached: false };
+        if let Ok(Some(prepared)) = writer.write(body, path) {
+            self.read_again(at, &prepared);
+        }
+    }
+
     /// After an object was written.
     fn read_again(&mut self, at: usize, body: &Node) {
         if let Some((source, path)) = &self.read
@@ -133,6 +145,9 @@ fn write_target(objects: &mut Objects, value: &mut Value, target: &Target, entry
         }
         for (path, parts) in paths.iter().zip(&split) {
             let untyped = object.untyped_name && is_name(parts);
+            if target.options.as_ref().is_some_and(|options| options.create) {
+                value.read_with_made(at, &object.body, parts);
+            }
             let new = write(&object.body, parts, &value.node, target.options.as_ref(), untyped).map_err(|why| {
                 let verb = if target.options.as_ref().is_some_and(|options| options.create) {
                     "find or create"

@@ -213,7 +213,7 @@ fn replace(node: &Node, values: &BTreeMap<SmolStr, Value>) -> Result<Option<Node
 fn expand(text: &str, node: &Node, values: &BTreeMap<SmolStr, Value>) -> Option<Node> {
     if !text.contains('$') {
         // What is looked at becomes a string.
-        return (node.tag() != Some(Tag::Str)).then(|| Node::str(text).with_span(node.span()));
+        return (node.style() == Style::Untyped).then(|| Node::str(text).with_span(node.span()));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
