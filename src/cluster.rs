@@ -64,7 +64,21 @@ pub struct Facts {
     pub scopes: BTreeMap<String, bool>,
 }
 
+/// What a render may ask of a cluster: its version and what its API serves. A part of [`Facts`], and of the job that asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ApiFacts {
+    /// Kubernetes version; `None` where nobody said it.
+    pub kube_version: Option<String>,
+    /// API versions; empty where nobody said them.
+    pub api_versions: Vec<String>,
+}
+
 impl Facts {
+    /// What renders may ask.
+    pub fn api(&self) -> ApiFacts {
+        ApiFacts { kube_version: self.kube_version.clone(), api_versions: self.api_versions.clone() }
+    }
+
     /// Takes in what others say, which wins: a version, a list of APIs as a whole, scopes one by one.
     pub fn extend(&mut self, other: Facts) {
         self.kube_version = other.kube_version.or(self.kube_version.take());

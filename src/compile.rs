@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::cluster::ApiFacts;
 use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::digest::Digest;
 use crate::expand::{self, Unit};
@@ -84,6 +85,8 @@ pub struct Compiled {
 #[derive(Debug, Default)]
 pub struct Renders {
     results: FxHashMap<Arc<Job>, RenderResult>,
+    /// How many of them were run; the others share a result.
+    runs: usize,
 }
 
 impl Renders {
@@ -94,12 +97,12 @@ impl Renders {
 
     /// How many different jobs were run.
     pub fn len(&self) -> usize {
-        self.results.len()
+        self.runs
     }
 
     /// Whether none was run.
     pub fn is_empty(&self) -> bool {
-        self.results.is_empty()
+        self.runs == 0
     }
 }
 
@@ -264,12 +267,64 @@ fn run_new_jobs(
             }
         }
     }
-    let results = runner.run(&jobs, &|job| render::render(job, world, tools).map(Arc::new));
-    for (job, result) in jobs.into_iter().zip(results) {
-        if let Err(Stop::Wants(missing)) = &result {
-            wants.extend(missing.iter().map(|want| want.request.clone()));
+    // Jobs that differ only in what is known of the cluster: one of them is run, and those share its result of which it read nothing
+    // that is different there. The others come next.
+    let mut families: FxHashMap<Job, Vec<RenderResult>> = FxHashMap::default();
+    while !jobs.is_empty() {
+        let (mut now, mut later) = (Vec::new(), Vec::new());
+        let mut running = rustc_hash::FxHashSet::default();
+        for job in jobs {
+            let Some(facts) = &job.facts else {
+                now.push(job);
+                continue;
+            };
+            let family = job.without_facts();
+            let known = families.get(&family).map(Vec::as_slice).unwrap_or_default();
+            match known.iter().find(|result| holds_for(result, facts)).cloned() {
+                Some(result) => {
+                    renders.results.insert(job, result);
+                }
+                None if running.insert((family, relevant(known, facts))) => now.push(job),
+                None => later.push(job),
+            }
         }
-        renders.results.insert(job, result);
+        let results = runner.run(&now, &|job| render::render(job, world, tools).map(Arc::new));
+        renders.runs += now.len();
+        for (job, result) in now.into_iter().zip(results) {
+            if let Err(Stop::Wants(missing)) = &result {
+                wants.extend(missing.iter().map(|want| want.request.clone()));
+            }
+            if job.facts.is_some() {
+                families.entry(job.without_facts()).or_default().push(result.clone());
+            }
+            renders.results.insert(job, result);
+        }
+        jobs = later;
+    }
+}
+
+/// What of the facts the results that are known have read: jobs that agree in it wait for each other, the others need not.
+fn relevant(known: &[RenderResult], facts: &ApiFacts) -> ApiFacts {
+    let mut relevant = ApiFacts::default();
+    for read in known.iter().flatten().map(|rendered| &rendered.facts) {
+        if read.kube_version.is_some() {
+            relevant.kube_version.clone_from(&facts.kube_version);
+        }
+        let asked = |served: &&String| read.all_api_versions || read.api_versions.contains_key(*served);
+        relevant.api_versions.extend(facts.api_versions.iter().filter(asked).cloned());
+    }
+    if known.iter().any(Result::is_err) {
+        return facts.clone();
+    }
+    relevant
+}
+
+/// Whether a result is that of a cluster with these facts, too. What failed may have failed because of what it read.
+fn holds_for(result: &RenderResult, facts: &ApiFacts) -> bool {
+    match result {
+        Ok(rendered) => rendered.facts.holds_for(facts),
+        Err(Stop::Wants(_)) => true,
+        Err(Stop::Failed(_)) => false,
     }
 }
 

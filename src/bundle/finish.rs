@@ -10,7 +10,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::index::ObjectRef;
+use super::index::{FactsRecord, ObjectRef};
+use super::record;
 use super::scope::GroupKind;
 use super::secret;
 use super::tracking::{self, Identity};
@@ -119,6 +120,8 @@ pub(super) struct Finish {
     pub(super) text: Option<Text>,
     pub(super) declares: Vec<ObjectRef>,
     pub(super) excluded: Vec<ObjectRef>,
+    /// What the renders read of the cluster.
+    pub(super) facts: FactsRecord,
     pub(super) diagnostics: Diagnostics,
 }
 
@@ -141,7 +144,7 @@ impl Draft<'_> {
 
 /// Finishes the objects of a task.
 pub(super) fn finish(task: &Task, set: &RenderSet) -> Finish {
-    let mut out = Finish::default();
+    let mut out = Finish { facts: record::facts(&set.renders), ..Finish::default() };
     let mut drafts: Vec<Draft<'_>> = Vec::new();
     let mut places: FxHashMap<ObjectRef, usize> = FxHashMap::default();
     for resource in set.resources() {

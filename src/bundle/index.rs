@@ -4,7 +4,7 @@
 //! same bytes. Reading is lenient about fields it does not know (a newer fleetc may have written them) and strict about those it needs,
 //! since holding and removal rest on them. What is empty is not written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use smol_str::{SmolStr, format_smolstr};
@@ -114,10 +114,48 @@ pub struct Entry {
     pub declares: Vec<ObjectRef>,
     /// Objects that Argo CD leaves alone and that are not in its files.
     pub excluded: Vec<ObjectRef>,
+    /// What its renders read of the cluster.
+    pub facts: FactsRecord,
     /// Objects that it claims and another application of the cluster owns; not in its files.
     pub yields: Vec<(ObjectRef, AppKey)>,
     /// Its files by path below the cluster's folder.
     pub files: BTreeMap<String, Digest>,
+}
+
+/// What renders read of a cluster: with other answers the application may look different.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FactsRecord {
+    /// The version of Kubernetes that was read; `None` where it was not.
+    pub kube_version: Option<String>,
+    /// What was asked of the list of API versions, with the answers; `*` where it was read as a whole.
+    pub api_versions: BTreeMap<String, bool>,
+    /// Which of the two nobody had said: a default was taken.
+    pub assumed: BTreeSet<String>,
+}
+
+/// Stands for the whole list of API versions.
+pub(super) const ALL_API_VERSIONS: &str = "*";
+
+impl FactsRecord {
+    fn node(&self) -> Node {
+        let asked = self.api_versions.iter().map(|(asked, answer)| (Node::str(asked.as_str()), Node::bool(*answer)));
+        record_of([
+            ("apiVersions", map(asked)),
+            ("assumed", list(self.assumed.iter().map(|name| text(name)))),
+            ("kubeVersion", text(self.kube_version.as_deref().unwrap_or_default())),
+        ])
+    }
+
+    fn read(node: &Node) -> Self {
+        let asked = node.get("apiVersions").and_then(Node::as_map).into_iter().flat_map(Map::iter);
+        FactsRecord {
+            kube_version: node.get("kubeVersion").and_then(Node::as_str).map(str::to_owned),
+            api_versions: asked
+                .filter_map(|(asked, answer)| Some((asked.text()?.to_owned(), answer.as_bool()?)))
+                .collect(),
+            assumed: strings(node.get("assumed")).into_iter().collect(),
+        }
+    }
 }
 
 /// A source as recorded.
@@ -259,7 +297,7 @@ impl Entry {
             .iter()
             .map(|(object, owner)| record_of([("object", text(&object.to_string())), ("owner", key(Some(owner)))]));
         let files = self.files.iter().map(|(path, digest)| (Node::str(path.as_str()), text(&digest.to_string())));
-        let fields: [(&str, Node); 22] = [
+        let fields: [(&str, Node); 23] = [
             ("name", text(&self.key.name)),
             ("namespace", text(&self.key.namespace)),
             ("instance", text(&self.key.instance)),
@@ -280,6 +318,7 @@ impl Entry {
             ("createNamespaces", list(namespaces)),
             ("declares", list(self.declares.iter().map(|object| text(&object.to_string())))),
             ("excluded", list(self.excluded.iter().map(|object| text(&object.to_string())))),
+            ("facts", self.facts.node()),
             ("yields", list(yields)),
             ("files", map(files)),
         ];
@@ -414,6 +453,7 @@ impl Entry {
             parent: node.at(&["origin", "parent"]).and_then(read_key),
             sources: items("sources").iter().map(SourceRecord::read).collect(),
             namespace: string(node.get("destinationNamespace")),
+            facts: node.get("facts").map(FactsRecord::read).unwrap_or_default(),
             sync_policy: node.get("syncPolicy").cloned(),
             sync_options: strings(node.get("syncOptions")),
             finalizers: strings(node.get("finalizers")),

@@ -49,7 +49,9 @@ pub use changes::{
     changes, output,
 };
 pub use hold::held_files;
-pub use index::{Entry, Index, Known, NamespaceRecord, ObjectRef, ScopeRecord, SourceRecord, State, WORKING_TREE};
+pub use index::{
+    Entry, FactsRecord, Index, Known, NamespaceRecord, ObjectRef, ScopeRecord, SourceRecord, State, WORKING_TREE,
+};
 pub use layout::{APPS, INDEX, encode as encode_name};
 pub use previous::{Journal, OldBundle, OldFile, OldIndex, Previous};
 pub use site::name_of as cluster_name;

@@ -1,9 +1,12 @@
 //! What bundle.yaml says of an application, from its unit.
 
+use std::sync::Arc;
+
 use super::finish::Finish;
-use super::index::{Entry, NamespaceRecord, SourceRecord, State, WORKING_TREE};
+use super::index::{ALL_API_VERSIONS, Entry, FactsRecord, NamespaceRecord, SourceRecord, State, WORKING_TREE};
 use crate::application::{Application, Source};
 use crate::k8s::order;
+use crate::render::Rendered;
 use crate::resolve::{ResolvedSource, ResolvedUnit};
 use crate::source::SourceKind;
 use crate::yaml::{Map, Node};
@@ -36,11 +39,28 @@ pub(super) fn entry(unit: &ResolvedUnit, finish: Option<&Finish>) -> Entry {
         namespaces: namespaces(application, &sync_options, &namespace),
         declares: finish.map(|finish| finish.declares.clone()).unwrap_or_default(),
         excluded: finish.map(|finish| finish.excluded.clone()).unwrap_or_default(),
+        facts: finish.map(|finish| finish.facts.clone()).unwrap_or_default(),
         yields: Vec::new(),
         files: Default::default(),
         sync_options,
         namespace,
     }
+}
+
+/// What the renders of an application read of the cluster.
+pub(super) fn facts(renders: &[Arc<Rendered>]) -> FactsRecord {
+    let mut record = FactsRecord::default();
+    for read in renders.iter().map(|render| &render.facts) {
+        if read.kube_version.is_some() {
+            record.kube_version.clone_from(&read.kube_version);
+        }
+        record.api_versions.extend(read.api_versions.clone());
+        if read.all_api_versions {
+            record.api_versions.insert(ALL_API_VERSIONS.to_owned(), true);
+        }
+        record.assumed.extend(read.assumed.iter().map(ToString::to_string));
+    }
+    record
 }
 
 fn sync_options(application: &Application) -> Vec<String> {

@@ -55,7 +55,12 @@ pub fn parts<'c>(compiled: &'c Compiled, sources: &SourceMap) -> Warned<Vec<Part
             && let Some(Ok(rendered)) = compiled.renders.get(job)
         {
             for warning in &rendered.warnings.0 {
-                said.add(warning);
+                // What a render takes for granted of its cluster is not to be trusted by those who want it strict.
+                if compiled.fleet.strict && warning.code == "helm/assumed" {
+                    said.add(&Diagnostic { severity: Severity::Error, ..warning.clone() });
+                } else {
+                    said.add(warning);
+                }
             }
         }
     }

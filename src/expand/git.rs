@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::GeneratorStep;
-use super::glob_doublestar::Doublestar;
 use super::glob_pathspec::Pathspec;
 use super::problems::Reported;
 use super::row::{Row, flatten, fresh, params};
 use super::set::Set;
 use super::trees::Listing;
 use crate::diag::{Cause, Diagnostic};
+use crate::k8s::doublestar::Doublestar;
 use crate::k8s::path_match::PathPattern;
 use crate::path::TreeId;
 use crate::source::SourceRequest;

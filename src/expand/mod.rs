@@ -10,7 +10,6 @@
 mod clusters;
 mod combine;
 mod git;
-mod glob_doublestar;
 mod glob_pathspec;
 mod instantiate;
 mod list;

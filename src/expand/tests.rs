@@ -1,7 +1,7 @@
 //! Tables of patterns with what the originals find for them.
 
-use super::glob_doublestar::Doublestar;
 use super::glob_pathspec::Pathspec;
+use crate::k8s::doublestar::Doublestar;
 use crate::k8s::path_match::PathPattern;
 
 /// A table: a comment, a line of paths, then a pattern a line with the paths that it finds, or `!` where it is refused.

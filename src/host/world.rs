@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
+use super::charts;
 use super::files::{Disk, FILE_LIMIT};
 use super::git::{Checkout, Revision, is_mapped};
 use super::tree::{Files, Store};
@@ -52,6 +53,8 @@ pub struct HostWorld {
     /// The checkout that holds the fleet's tree, where that does not begin at its root.
     outer: Option<Arc<Repository>>,
     mapped: Vec<(String, Arc<Repository>)>,
+    /// Charts in mapped folders, by their folder or archive.
+    charts: Mutex<BTreeMap<PathBuf, Result<TreeId, String>>>,
     trees: RwLock<Vec<Arc<Files>>>,
     lookups: RwLock<FxHashMap<SourceRequest, Lookup>>,
 }
@@ -89,6 +92,7 @@ impl HostWorld {
             own: Arc::new(Repository::new(root.clone(), String::new(), None, None)),
             outer: None,
             mapped: Vec::new(),
+            charts: Mutex::default(),
             trees: RwLock::default(),
             lookups: RwLock::default(),
             folder,
@@ -165,15 +169,10 @@ impl HostWorld {
     }
 
     fn look_up(&self, source: &SourceRequest) -> Lookup {
-        let absent = |reason: String| Lookup::Absent { reason, hint: None };
         match &source.kind {
             SourceKind::Git => {}
-            SourceKind::Chart(_) => {
-                return absent("charts cannot be fetched yet".to_owned());
-            }
-            SourceKind::Oci => {
-                return absent("artifacts cannot be fetched yet".to_owned());
-            }
+            SourceKind::Chart(name) => return self.chart(source, name),
+            SourceKind::Oci => return self.chart(source, ""),
             SourceKind::File => {
                 return Lookup::Absent {
                     reason: "files cannot be fetched yet".to_owned(),
@@ -203,6 +202,43 @@ impl HostWorld {
         };
         let hint = format!("say which folder it is: `--repo {url}=PATH`, or `repositories:` in fleet.yaml");
         Lookup::Absent { reason, hint: Some(hint) }
+    }
+
+    /// A chart in the folder that stands for its repository.
+    fn chart(&self, source: &SourceRequest, name: &str) -> Lookup {
+        let url = without_credentials(&source.url);
+        let Some((_, repository)) = self.mapped.iter().find(|(mapped, _)| is_mapped(mapped, &source.url)) else {
+            let pull = charts::pull(name, &source.revision, &url, "vendor/charts");
+            return Lookup::Absent {
+                reason: "charts cannot be fetched yet, and no folder is known that has it".to_owned(),
+                hint: Some(format!("{pull}, and in fleet.yaml `repositories: [{{url: {url}, path: vendor/charts}}]`")),
+            };
+        };
+        let shown = within(&repository.folder, &self.own.folder);
+        let shown = shown.map_or_else(
+            || repository.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            |path| path.to_string(),
+        );
+        let found = match charts::find(&repository.folder, &shown, name, &source.revision, &source.url) {
+            Ok(found) => found,
+            Err((reason, hint)) => return Lookup::Absent { reason, hint: Some(hint) },
+        };
+        let label = match within(&found.path, &self.own.folder) {
+            Some(below) => format!("{below}/"),
+            None => format!("{url}/{}/", found.path.file_name().unwrap_or_default().to_string_lossy()),
+        };
+        let mut trees = self.charts.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let store: Box<dyn Store> = match found.path.is_dir() {
+                true => Box::new(Disk::new(found.path.clone(), None)),
+                false => Box::new(charts::Archive::open(&found.path)?),
+            };
+            Ok(self.add(store, label))
+        };
+        match trees.entry(found.path.clone()).or_insert_with(make).clone() {
+            Ok(id) => Lookup::Here(Tree { id, commit: found.version, working: false }),
+            Err(reason) => Lookup::Absent { reason, hint: None },
+        }
     }
 
     fn at_revision(&self, repository: &Repository, source: &SourceRequest) -> Lookup {

@@ -85,7 +85,7 @@ pub fn build(world: &dyn World, directory: &FilePath, options: Option<&Node>, js
     if reader.errors.has_errors() {
         return Err(Stop::Failed(reader.errors));
     }
-    Ok(Rendered { resources: reader.objects, warnings: reader.warnings })
+    Ok(Rendered { resources: reader.objects, warnings: reader.warnings, ..Rendered::default() })
 }
 
 fn refused(name: &str, reason: &str) -> Stop {
@@ -258,7 +258,7 @@ impl Reader {
 }
 
 /// The JSON value of a document, which must be an object with a kind: what Kubernetes' decoder asks for.
-fn object(root: &Node) -> Result<Node, Diagnostics> {
+pub(super) fn object(root: &Node) -> Result<Node, Diagnostics> {
     let wrong = |message: String| Err(Diagnostic::error("render/manifest", root.span(), message).into());
     if root.as_map().is_none() {
         return wrong(format!("an object is expected, not {}", root.what()));
@@ -298,7 +298,7 @@ pub(super) fn expand_list(resource: Resource) -> Vec<Result<Resource, Box<Diagno
 }
 
 /// What an API server refuses at once.
-fn check(resource: &Resource) -> Result<(), Box<Diagnostic>> {
+pub(super) fn check(resource: &Resource) -> Result<(), Box<Diagnostic>> {
     let body = &resource.body;
     let text = |node: Option<&Node>| node.and_then(Node::as_str).unwrap_or_default().to_owned();
     let wrong = |message: String| {

@@ -1,6 +1,6 @@
 //! One job to the renderer that it names. What is not yet supported fails for that application, and says so.
 
-use super::{Rendered, Stop, Tools, directory, kustomize};
+use super::{Rendered, Stop, Tools, directory, helm, kustomize};
 use crate::diag::Diagnostic;
 use crate::resolve::{Job, Renderer};
 use crate::span::Span;
@@ -17,7 +17,7 @@ pub fn render(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, S
             let options = kustomize::Options::for_application(edits.clone(), build_options);
             kustomize::build(world, &job.directory, &options, &tools.kustomize)
         }
-        Renderer::Helm(_) => Err(unsupported("a Helm chart", job)),
+        Renderer::Helm(options) => helm::build(world, &job.directory, options, job.facts.as_deref(), &tools.helm),
         Renderer::Plugin(_) => Err(unsupported("for a plugin", job)),
     }
 }

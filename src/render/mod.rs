@@ -1,11 +1,12 @@
 //! Fourth phase: one source directory, rendered into objects. Same inputs, same objects; no clock, network or environment.
 //!
 //! [`render()`] gives a job to the renderer that it names. [`directory`] reads plain manifests as Argo CD does, [`kustomize`] prints what
-//! `kustomize build` prints. What a render needs and does not have is [`Stop::Wants`], what is wrong
+//! `kustomize build` prints, [`helm`] what `helm template` prints. What a render needs and does not have is [`Stop::Wants`], what is wrong
 //! with its files [`Stop::Failed`]. Where an object came from lies beside its body ([`Origin`]), never in it.
 
 pub mod directory;
 mod dispatch;
+pub mod facts;
 pub mod helm;
 pub mod kustomize;
 mod trace;
@@ -25,6 +26,8 @@ pub use trace::Step;
 pub struct Tools {
     /// Files and bases of kustomizations.
     pub kustomize: kustomize::Tools,
+    /// Charts, values files and templates.
+    pub helm: helm::Tools,
 }
 
 /// Where an object came from.
@@ -54,6 +57,8 @@ pub struct Rendered {
     pub resources: Vec<Resource>,
     /// What is to be said about them; no errors.
     pub warnings: Diagnostics,
+    /// What was read of the cluster.
+    pub facts: facts::FactsRead,
 }
 
 /// A source that a render needs and does not have.

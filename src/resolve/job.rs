@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::cluster::ApiFacts;
 use crate::diag::Diagnostics;
 use crate::expand::Unit;
 use crate::path::FilePath;
@@ -21,13 +22,22 @@ pub struct Job {
     /// Variables of Argo CD's build environment that the source's options mention, already substituted where the rules say so;
     /// empty in most jobs, so that they are equal across applications.
     pub environment: BTreeMap<String, String>,
+    /// What is known of the cluster's API, where the renderer may ask for it. Jobs that differ in nothing else share a render that did
+    /// not read what is different.
+    pub facts: Option<Arc<ApiFacts>>,
 }
 
 impl Job {
+    /// The job whatever is known of the cluster.
+    #[must_use]
+    pub fn without_facts(&self) -> Self {
+        Job { facts: None, ..self.clone() }
+    }
+
     /// The build of a kustomization among a fleet's definitions, without any options.
     pub fn definitions(directory: FilePath) -> Self {
         let renderer = Renderer::Kustomize { edits: None, build_options: String::new() };
-        Job { renderer, directory, environment: BTreeMap::new() }
+        Job { renderer, directory, environment: BTreeMap::new(), facts: None }
     }
 }
 
@@ -48,10 +58,64 @@ pub enum Renderer {
         /// `kustomize.buildOptions` of argocd-cm.
         build_options: String,
     },
-    /// A chart: not yet supported.
-    Helm(Option<Node>),
+    /// A chart, and what `helm template` is called with.
+    Helm(Arc<HelmOptions>),
     /// A plugin: not yet supported.
     Plugin(Option<Node>),
+}
+
+/// What Argo CD calls `helm template` with, from `spec.source.helm`. Without what makes no difference (`version`, `passCredentials`), so
+/// that equal renders are equal jobs. (`reposerver/repository`, `helmTemplate`; `util/helm/cmd.go`, `template`.)
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HelmOptions {
+    /// Minor version of Helm whose rules hold.
+    pub version: (u32, u32),
+    /// `--name-template`: the release.
+    pub release: String,
+    /// `--namespace`; empty for Helm's default.
+    pub namespace: String,
+    /// `--values`, in order. With [`HelmOptions::globs`] their paths may be patterns.
+    pub value_files: Vec<HelmFile>,
+    /// Whether values files that are not there are left out.
+    pub ignore_missing: bool,
+    /// Whether paths of values files are patterns where they look like it (Argo CD 3.4).
+    pub globs: bool,
+    /// `valuesObject`, or `values` as a string: what is merged over the files.
+    pub values: Option<Node>,
+    /// `--set`: name and value, escaped as Argo CD does.
+    pub set: Vec<(String, String)>,
+    /// `--set-string`
+    pub set_string: Vec<(String, String)>,
+    /// `--set-file`
+    pub set_file: Vec<(String, HelmFile)>,
+    /// `helm.kubeVersion`, which wins over what is known of the cluster.
+    pub kube_version: Option<String>,
+    /// `helm.apiVersions`, which win over what is known of the cluster.
+    pub api_versions: Vec<String>,
+    /// Whether the files in `crds/` are left out.
+    pub skip_crds: bool,
+    /// `--skip-tests`
+    pub skip_tests: bool,
+    /// `--skip-schema-validation`
+    pub skip_schemas: bool,
+}
+
+/// A file that an option of a chart names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HelmFile {
+    /// As written, with variables replaced, and where.
+    pub written: Node,
+    /// Where it is.
+    pub place: HelmFilePlace,
+}
+
+/// Where a file of a chart's options is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HelmFilePlace {
+    /// In a tree: the chart's own, or that of another source (`$ref/…`).
+    Tree(FilePath),
+    /// Somewhere else.
+    Url(String),
 }
 
 /// One source of a unit, resolved.

@@ -9,6 +9,7 @@
 
 mod destination;
 mod environment;
+mod helm;
 mod job;
 mod patch;
 mod projects;
@@ -16,7 +17,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use crate::application::{ANY_NAMESPACE, AppKey, Application, DEFAULT_NAMESPACE, Destination};
+use std::collections::BTreeMap;
+
+use crate::application::{ANY_NAMESPACE, AppKey, Application, DEFAULT_NAMESPACE, Destination, Source};
 use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::expand::Unit;
 use crate::read::{Fleet, Instance};
@@ -28,11 +31,12 @@ pub use job::*;
 /// Resolves every unit: its cluster, and a job for each of its sources.
 pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Resolved> {
     let registry = destination::Registry::new(fleet);
-    let mut sources = source::Sources::new(world, fleet.engines.argocd);
+    let mut sources = source::Sources::new(world, &fleet.engines);
     let mut resolved = Resolved::default();
     let mut projects = projects::Projects::new(fleet);
     let mut lost = Lost::default();
     let empty = Instance::default();
+    let mut facts = BTreeMap::new();
     for unit in units {
         let application = &unit.application;
         let Some(destination) = application.destinations.get(unit.destination) else {
@@ -55,9 +59,14 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         let mut found = Vec::with_capacity(application.sources.len());
         // What is refused is not even fetched.
         let wanted = if errors.has_errors() { &[] } else { application.sources.as_slice() };
+        let references = references(wanted, destination, &sources);
+        let api = facts.entry(cluster).or_insert_with(|| std::sync::Arc::new(place.facts.api()));
         for (index, source) in wanted.iter().enumerate() {
             let context = source::Context {
                 app_name: &app_name,
+                name: &application.key.name,
+                facts: api,
+                references: &references,
                 namespace: &destination.namespace,
                 project: &application.project,
                 several: application.sources.len() > 1,
@@ -130,6 +139,22 @@ fn any_namespace(application: &Application, destination: &Destination) -> Option
         Diagnostic::warning("resolve/namespace", written.or(destination.span), message)
             .hint("leave `namespace` out where every object names its own"),
     )
+}
+
+/// The sources that others may take values files from, by `$name`.
+fn references(
+    sources: &[Source],
+    destination: &Destination,
+    known: &source::Sources<'_>,
+) -> BTreeMap<String, (String, helm::Reference)> {
+    let named = sources.iter().filter(|source| !source.reference.is_empty());
+    named
+        .map(|source| {
+            let source = patch::overridden(source, destination.overrides.as_ref());
+            let found = known.reference(&source);
+            (format!("${}", source.reference), (source.repo_url, found))
+        })
+        .collect()
 }
 
 /// A source as it stands in the application, for places.

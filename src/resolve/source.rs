@@ -9,12 +9,14 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::environment::Environment;
+use super::helm::{self, Reference};
 use super::job::{Job, Renderer};
 use super::patch;
 use crate::application::Source;
+use crate::cluster::ApiFacts;
 use crate::diag::{Cause, Checked, Diagnostic, Diagnostics};
 use crate::path::{FilePath, PathError, TreePath};
-use crate::read::Settings;
+use crate::read::{Engines, Settings};
 use crate::source::{SourceKind, SourceRequest, without_credentials};
 use crate::span::Span;
 use crate::world::{EntryKind, Lookup, Tree, World};
@@ -39,7 +41,7 @@ enum Tool {
 /// What is the same for all sources of a resolve.
 pub(super) struct Sources<'a> {
     world: &'a dyn World,
-    engine: (u32, u32),
+    engines: &'a Engines,
     directories: FxHashMap<FilePath, Result<Arc<Directory>, Diagnostics>>,
     jobs: FxHashMap<Job, Arc<Job>>,
     pub(super) wants: std::collections::BTreeSet<SourceRequest>,
@@ -49,8 +51,14 @@ pub(super) struct Sources<'a> {
 /// What the source belongs to.
 pub(super) struct Context<'a> {
     pub(super) app_name: &'a str,
+    /// Its name without namespace.
+    pub(super) name: &'a str,
     pub(super) namespace: &'a str,
     pub(super) project: &'a str,
+    /// What is known of the cluster's API.
+    pub(super) facts: &'a Arc<ApiFacts>,
+    /// The sources with `ref`, by `$name`, with their URLs.
+    pub(super) references: &'a BTreeMap<String, (String, Reference)>,
     /// Whether the application has several sources, of which some may render nothing.
     pub(super) several: bool,
     pub(super) settings: &'a Settings,
@@ -88,10 +96,10 @@ pub(super) struct Found {
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(world: &'a dyn World, engine: (u32, u32)) -> Self {
+    pub(super) fn new(world: &'a dyn World, engines: &'a Engines) -> Self {
         Sources {
             world,
-            engine,
+            engines,
             directories: FxHashMap::default(),
             jobs: FxHashMap::default(),
             wants: std::collections::BTreeSet::new(),
@@ -130,7 +138,8 @@ impl<'a> Sources<'a> {
         };
         if !source.chart.is_empty() {
             let directory = FilePath::new(tree.id, TreePath::root());
-            let job = self.job(Renderer::Helm(source.helm.clone()), directory);
+            let options = helm_options(source, &directory, context, &tree, self.engines)?;
+            let job = self.job(Renderer::Helm(options), directory, context);
             return Ok(Found { request, tree, job: Some(job) });
         }
         if source.path.is_empty() && context.several {
@@ -165,17 +174,31 @@ impl<'a> Sources<'a> {
         for name in [".argocd-source.yaml", own.as_str()] {
             if directory.overrides.iter().any(|known| known == name) {
                 let file = path.join(name).map_err(wrong)?;
-                let found = self.world.read(&file).and_then(|file| patch::apply(&mut source, &file, self.engine));
+                let found =
+                    self.world.read(&file).and_then(|file| patch::apply(&mut source, &file, self.engines.argocd));
                 self.warnings.extend(found.map_err(|found| traced(found, &source, context))?);
             }
         }
-        let renderer = renderer(&source, &directory, context, &tree)?;
-        let job = self.job(renderer, path);
+        let renderer = renderer(&source, &directory, &path, context, &tree, self.engines)?;
+        let job = self.job(renderer, path, context);
         Ok(Found { request, tree, job: Some(job) })
     }
 
-    fn job(&mut self, renderer: Renderer, directory: FilePath) -> Arc<Job> {
-        let job = Job { renderer, directory, environment: BTreeMap::new() };
+    /// The source that is called `$name`, for others that take values files from it.
+    pub(super) fn reference(&self, source: &Source) -> Reference {
+        if !source.chart.is_empty() || source.repo_url.starts_with("oci://") {
+            return Reference::Unusable("a source with `ref` must be a git repository".to_owned());
+        }
+        match self.world.tree(&request(source)) {
+            Lookup::Here(tree) => Reference::Tree(tree),
+            Lookup::Absent { .. } => Reference::Absent,
+        }
+    }
+
+    fn job(&mut self, renderer: Renderer, directory: FilePath, context: &Context<'_>) -> Arc<Job> {
+        // Only charts ask for the cluster.
+        let facts = matches!(renderer, Renderer::Helm(_)).then(|| Arc::clone(context.facts));
+        let job = Job { renderer, directory, environment: BTreeMap::new(), facts };
         if let Some(known) = self.jobs.get(&job) {
             return Arc::clone(known);
         }
@@ -230,7 +253,14 @@ fn enabled(settings: &Settings, key: &str) -> bool {
     settings.data.get(key).is_none_or(|value| value.is_empty() || value.value == "true")
 }
 
-fn renderer(source: &Source, directory: &Directory, context: &Context<'_>, tree: &Tree) -> Checked<Renderer> {
+fn renderer(
+    source: &Source,
+    directory: &Directory,
+    path: &FilePath,
+    context: &Context<'_>,
+    tree: &Tree,
+    engines: &Engines,
+) -> Checked<Renderer> {
     let settings = context.settings;
     let on = |tool: Tool| match tool {
         Tool::Helm => enabled(settings, "helm.enable"),
@@ -259,17 +289,9 @@ fn renderer(source: &Source, directory: &Directory, context: &Context<'_>, tree:
             return Err(found.hint("keep those of the one that renders it").into());
         }
     };
-    let environment = Environment {
-        app_name: context.app_name,
-        namespace: context.namespace,
-        project: context.project,
-        revision: &tree.commit,
-        repo_url: &source.repo_url,
-        path: &source.path,
-        target_revision: &source.target_revision,
-    };
+    let environment = environment(source, context, tree);
     Ok(match tool {
-        Tool::Helm => Renderer::Helm(source.helm.clone()),
+        Tool::Helm => Renderer::Helm(helm_options(source, path, context, tree, engines)?),
         Tool::Plugin => Renderer::Plugin(source.plugin.clone()),
         Tool::Directory => {
             let mut options = source.directory.clone();
@@ -289,6 +311,40 @@ fn renderer(source: &Source, directory: &Directory, context: &Context<'_>, tree:
             Renderer::Kustomize { edits: some(edits), build_options }
         }
     })
+}
+
+fn environment<'a>(source: &'a Source, context: &Context<'a>, tree: &'a Tree) -> Environment<'a> {
+    Environment {
+        app_name: context.app_name,
+        namespace: context.namespace,
+        project: context.project,
+        revision: &tree.commit,
+        repo_url: &source.repo_url,
+        path: &source.path,
+        target_revision: &source.target_revision,
+    }
+}
+
+fn helm_options(
+    source: &Source,
+    directory: &FilePath,
+    context: &Context<'_>,
+    tree: &Tree,
+    engines: &Engines,
+) -> Checked<Arc<super::job::HelmOptions>> {
+    let setting = helm::Setting {
+        version: engines.helm,
+        argocd: engines.argocd,
+        name: context.name,
+        namespace: context.namespace,
+        environment: environment(source, context, tree),
+        directory,
+        own: (&tree.commit, &source.repo_url),
+        references: context.references,
+        schemes: context.settings.data.get("helm.valuesFileSchemes").map(|value| value.value.as_str()),
+        span: source.span,
+    };
+    helm::options(source.helm.as_ref(), &setting)
 }
 
 /// Options without content are the same job as none.

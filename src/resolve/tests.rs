@@ -91,7 +91,7 @@ fn summary(warned: &Warned<Resolved>, fleet: &Fleet) -> Vec<String> {
                         Renderer::Kustomize { edits, build_options } => {
                             format!("kustomize {}{build_options}", yaml(edits))
                         }
-                        Renderer::Helm(options) => format!("helm {}", yaml(options)),
+                        Renderer::Helm(options) => helm_line(options),
                         Renderer::Plugin(options) => format!("plugin {}", yaml(options)),
                     };
                     format!("{} {}", job.directory.path, what.trim_end())
@@ -103,6 +103,30 @@ fn summary(warned: &Warned<Resolved>, fleet: &Fleet) -> Vec<String> {
     lines.extend(warned.value.diagnostics.iter().map(said));
     lines.extend(warned.diagnostics.iter().map(|found| format!("warning: {}", found.message)));
     lines
+}
+
+/// What differs from an empty call of Helm.
+fn helm_line(options: &HelmOptions) -> String {
+    let mut line = format!("helm {}", options.release);
+    let file = |file: &HelmFile| match &file.place {
+        HelmFilePlace::Tree(path) => path.path.to_string(),
+        HelmFilePlace::Url(url) => url.clone(),
+    };
+    if !options.namespace.is_empty() {
+        line.push_str(&format!(" in {}", options.namespace));
+    }
+    options.value_files.iter().for_each(|one| line.push_str(&format!(" -f {}", file(one))));
+    if let Some(values) = &options.values {
+        line.push_str(&format!(" values {}", emit::to_yaml(values).trim_end().replace('\n', "; ")));
+    }
+    for (flag, list) in [("--set", &options.set), ("--set-string", &options.set_string)] {
+        list.iter().for_each(|(name, value)| line.push_str(&format!(" {flag} {name}={value}")));
+    }
+    options.set_file.iter().for_each(|(name, one)| line.push_str(&format!(" --set-file {name}={}", file(one))));
+    if let Some(version) = &options.kube_version {
+        line.push_str(&format!(" --kube-version {version}"));
+    }
+    line
 }
 
 fn said(found: &Diagnostic) -> String {
@@ -181,11 +205,11 @@ fn names_of_files_decide_the_tool() {
         (&["x.yaml"][..], &[][..], "", "directory"),
         (&["kustomization.yml"], &[], "", "kustomize"),
         (&["Kustomization"], &[("kustomize.buildOptions", "--enable-helm")], "", "kustomize --enable-helm"),
-        (&["Chart.yaml"], &[], "", "helm"),
-        (&["myChart.yaml"], &[], "", "helm"),
+        (&["Chart.yaml"], &[], "", "helm web"),
+        (&["myChart.yaml"], &[], "", "helm web"),
         (&["Chart.yaml", "kustomization.yaml"], &[], "", "kustomize"),
-        (&["kustomization.yaml", "zChart.yaml"], &[], "", "helm"),
-        (&["Chart.yaml", "kustomization.yaml"], &off, "", "helm"),
+        (&["kustomization.yaml", "zChart.yaml"], &[], "", "helm web"),
+        (&["Chart.yaml", "kustomization.yaml"], &off, "", "helm web"),
         (&["kustomization.yaml"], &off, "", "directory no jsonnet"),
         (&["sub/kustomization.yaml"], &[], "", "directory"),
         (&["kustomization.yaml"], &[], ", directory: {recurse: true}", "directory recurse: true"),
@@ -261,6 +285,56 @@ fn source_files_are_merged_over_the_source() {
     let spec = format!("{{destination: {{name: prod-eu}}, source: {{repoURL: '{URL}', path: app}}}}");
     let resolved = resolve(units(&spec), &fleet, &world(&file("kustomise: {}")));
     assert_eq!(resolved.diagnostics.iter().count(), 1, "{:?}", resolved.diagnostics);
+}
+
+#[test]
+fn charts_are_called_as_argo_cd_calls_them() {
+    let files = [("charts/web/Chart.yaml", "")];
+    for (options, want) in [
+        ("", "web in prod"),
+        (
+            "releaseName: r, namespace: other, kubeVersion: v1.31.2+k3s1, version: v3, passCredentials: true",
+            "r in other --kube-version 1.31.2",
+        ),
+        (
+            "valueFiles: [a.yaml, ../b.yaml, /c/d.yaml, 'https://x/y.yaml']",
+            "web in prod -f charts/web/a.yaml -f charts/b.yaml -f c/d.yaml -f https://x/y.yaml",
+        ),
+        ("valueFiles: [$ARGOCD_APP_NAME.yaml, $values/x.yaml]", "web in prod -f charts/web/web.yaml -f x.yaml"),
+        ("values: 'a: b', valuesObject: {c: d}", "web in prod values c: d"),
+        ("values: 'a: $ARGOCD_APP_NAME'", "web in prod values 'a: $ARGOCD_APP_NAME'"),
+        (
+            "parameters: [{name: a, value: 'x,y'}, {name: b, value: '{x,y}'}, {name: a, value: 'x\\,$ARGOCD_APP_NAME'}, {name: c, value: '1', forceString: true}]",
+            "web in prod --set a=x\\,web --set b={x,y} --set-string c=1",
+        ),
+        ("fileParameters: [{name: f, path: files/f.txt}]", "web in prod --set-file f=charts/web/files/f.txt"),
+    ] {
+        let spec = format!(
+            "{{destination: {{name: prod-eu, namespace: prod}}, source: {{repoURL: '{URL}', path: charts/web, helm: {{{options}}}}}}}"
+        );
+        check(&files, &[], &spec, &[&format!("prod-eu: charts/web helm {want}")]);
+    }
+    for (options, want) in [
+        ("valueFiles: [../../../x.yaml]", "the values file `../../../x.yaml` leaves the repository"),
+        ("valueFiles: [/]", "`/` is the repository itself, not a file"),
+        (
+            "valueFiles: ['git://x']",
+            "`git://x`: the URL scheme `git` is not allowed (`helm.valuesFileSchemes` of argocd-cm lists those that are)",
+        ),
+        ("kubeVersion: latest", "`latest` is not a Kubernetes version (write it as \"1.34.1\")"),
+    ] {
+        check_source(&files, &format!("path: charts/web, helm: {{{options}}}"), &[want]);
+    }
+    let spec = format!(
+        "{{destination: {{name: prod-eu}}, sources: [{{repoURL: '{URL}', path: charts/web, helm: {{valueFiles: [$v/x.yaml, $o/y.yaml]}}}}, \
+         {{repoURL: '{URL}', ref: v}}, {{repoURL: 'https://charts.example.com', chart: c, targetRevision: 1.0.0, ref: o}}]}}"
+    );
+    let resolved = resolve(units(&spec), &fleet(&[]), &world(&files));
+    let errors = resolved.value.units[0].sources.clone().unwrap_err();
+    assert!(
+        errors.iter().any(|error| error.message == "`$o/y.yaml`: a source with `ref` must be a git repository"),
+        "{errors:?}"
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::ast::{Branch, Command, Expression, List, Node, Pipe, Place, Term, Tre
 use super::error::{ExecutionPlace, TemplateError};
 use super::function::{Context, Failure};
 use super::value::{Bytes, Element, Value};
-use super::{MissingKey, Options};
+use super::{FieldRead, MissingKey, Options};
 
 /// How Go's reflection holds a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -533,10 +533,19 @@ impl<'a> State<'a, '_> {
         last: Option<Operand>,
     ) -> Evaluated<Operand> {
         let Some((final_field, before)) = fields.split_last() else { return Ok(receiver) };
-        for field in before {
+        for (index, field) in before.iter().enumerate() {
+            self.tell(&receiver, field, fields.get(index + 1).map(String::as_str));
             receiver = self.field(dot, field, place, &[], None, receiver)?;
         }
+        self.tell(&receiver, final_field, None);
         self.field(dot, final_field, place, arguments, last, receiver)
+    }
+
+    /// Tells who watches that a field of an object is read.
+    fn tell(&self, receiver: &Operand, field: &str, next: Option<&str>) {
+        let (Some(watch), Value::Object(object)) = (self.options.watch, &receiver.value) else { return };
+        let (type_name, name) = (object.type_name(), self.tree.source.name.as_str());
+        watch.read(&FieldRead { type_name, field, next, name, offset: self.place.position() });
     }
 
     fn field(

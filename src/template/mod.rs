@@ -98,6 +98,8 @@ pub struct Options<'a> {
     pub max_bytes: u64,
     /// Clock and randomness, for the functions that need them; without, those functions fail.
     pub effects: Option<&'a dyn Effects>,
+    /// Who is told which fields of objects are read.
+    pub watch: Option<&'a dyn Watch>,
 }
 
 impl Default for Options<'_> {
@@ -108,8 +110,32 @@ impl Default for Options<'_> {
             max_steps: 20_000_000,
             max_bytes: 1 << 30,
             effects: None,
+            watch: None,
         }
     }
+}
+
+/// Somebody who wants to know what an execution reads of the objects that the program gave it.
+pub trait Watch: std::fmt::Debug {
+    /// A field of an object is read.
+    fn read(&self, read: &FieldRead<'_>);
+    /// A method of the program answers a question about what it holds.
+    fn asked(&self, question: &str, answer: bool);
+}
+
+/// A field of an object that a template reads, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldRead<'a> {
+    /// The object's type, as `%T` prints it.
+    pub type_name: &'a str,
+    /// The field.
+    pub field: &'a str,
+    /// What is read of the field's value in the same expression: `Has` of `.Capabilities.APIVersions.Has`.
+    pub next: Option<&'a str>,
+    /// Name of the text that reads it.
+    pub name: &'a str,
+    /// Byte offset in that text.
+    pub offset: usize,
 }
 
 /// A parsed text.

@@ -6,6 +6,7 @@
 //! Nothing is asked of a cluster, the network, a clock or randomness, unless `options.effects` brings the last two: functions that need them
 //! fail by name. `lookup` is empty, as without a cluster. Values and templates of a chart see no file outside it.
 
+mod application;
 mod archive;
 mod chart;
 mod engine;
@@ -14,21 +15,27 @@ mod instance;
 mod load;
 mod manifests;
 mod objects;
+mod reads;
 mod schema;
 mod strvals;
 mod values;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use rustc_hash::FxHashMap;
 
 use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::path::FilePath;
+use crate::render::Stop;
 use crate::span::{FileId, Span};
 use crate::template::helm::{MESSAGE_END, MESSAGE_START, is_compatible};
-use crate::template::{Map, Options, Template, TemplateSet, Value};
+use crate::template::{FieldRead, Map, Options, Template, TemplateSet, Value};
 use crate::world::World;
+use crate::yaml::Node;
 
 pub use crate::template::helm::Profile;
+pub use application::build;
 pub use archive::read as read_archive;
 pub use chart::{Chart, ChartFile, Dependency};
 pub use load::{folder, values_file};
@@ -154,6 +161,8 @@ pub struct Output {
     pub hooks: Vec<Document>,
     /// What Helm says on standard error.
     pub warnings: Warnings,
+    /// The files of the chart that documents come from, by the name that Helm prints.
+    pub files: BTreeMap<String, FileId>,
 }
 
 /// What of an output is printed.
@@ -203,11 +212,27 @@ impl Refusal {
     }
 }
 
-/// Template sets that were parsed, by the charts and names in them: parsed once, however many releases.
+/// What renders share: charts, values files, and template sets by the charts and names in them. All are read once, however many releases.
 #[derive(Debug, Default)]
 pub struct Tools {
     sets: Mutex<BTreeMap<SetKey, Parsed>>,
+    charts: Shared<Result<Arc<Chart>, Stop>>,
+    values: Shared<Checked<Node>>,
 }
+
+/// What was read from files, by path and profile. Who comes second waits for who was first.
+type Shared<T> = Mutex<FxHashMap<(FilePath, Profile), Arc<OnceLock<T>>>>;
+
+fn shared<T: Clone>(all: &Shared<T>, path: &FilePath, profile: Profile, make: impl FnOnce() -> T) -> T {
+    let slot = {
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry((path.clone(), profile)).or_default())
+    };
+    slot.get_or_init(make).clone()
+}
+
+/// What watchers are told as the type where it is the chart's own constraint that reads the version.
+const HELM_CONSTRAINT: &str = "chart.Metadata";
 
 /// The charts of a set, as path and address, and the profile that they were parsed for.
 type SetKey = Vec<(String, usize, Profile)>;
@@ -220,6 +245,19 @@ struct Parsed {
 }
 
 impl Tools {
+    /// The chart in a folder, with the charts that it depends on.
+    fn chart(&self, world: &dyn World, folder: &FilePath, profile: Profile) -> Result<Arc<Chart>, Stop> {
+        shared(&self.charts, folder, profile, || application::load_complete(world, folder, profile))
+    }
+
+    /// The values of a file.
+    fn values(&self, world: &dyn World, file: &FilePath, profile: Profile) -> Checked<Node> {
+        shared(&self.values, file, profile, || {
+            let read = world.read(file)?;
+            chart::values(&values_file(&read.display, read.id, &read.bytes), profile)
+        })
+    }
+
     fn set(
         &self,
         root: &Instance,
@@ -261,6 +299,13 @@ pub fn read_values(file: &ChartFile, profile: Profile) -> Checked<Map> {
     }
 }
 
+/// The newest of some versions that a constraint allows (any where it is empty), by the rules of Masterminds' semver.
+pub fn newest<'v>(constraint: &str, versions: &[&'v str]) -> Option<&'v str> {
+    let constraint = if constraint.is_empty() { "*" } else { constraint };
+    let allowed = versions.iter().copied().filter(|version| is_compatible(constraint, version));
+    allowed.reduce(|best, next| if is_compatible(&format!(">{best}"), next) { next } else { best })
+}
+
 /// No values.
 pub fn no_values() -> Map {
     values::empty()
@@ -293,6 +338,10 @@ pub fn render(chart: &Arc<Chart>, user: &Map, request: &Request<'_>, tools: &Too
     }
     let hinted = |message: String, diagnostics: Diagnostics| Refusal { message, debug_hint: true, diagnostics };
     let wanted = &chart.kube_version;
+    if let Some(watch) = request.options.watch.filter(|_| !wanted.is_empty()) {
+        let read = FieldRead { type_name: HELM_CONSTRAINT, field: "KubeVersion", next: None, name: "", offset: 0 };
+        watch.read(&read);
+    }
     if !wanted.is_empty() && !is_compatible(wanted, &request.capabilities.kube_version.normalized) {
         let message = format!(
             "chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {}",
@@ -320,11 +369,15 @@ pub fn render(chart: &Arc<Chart>, user: &Map, request: &Request<'_>, tools: &Too
         let span = files.iter().find(|file| file.name == path).map_or(Span::NONE, |file| Span::new(file.file, 0, 0));
         hinted(message.clone(), Diagnostic::error("helm/output", span, message).into())
     })?;
+    output.files = files.iter().map(|file| (file.name.clone(), file.file)).collect();
     let mut charts = Vec::new();
     engine::paths(&root, &root.name, &mut charts);
     for (path, chart) in charts {
-        let crds = chart.crds().map(|file| (format!("{path}/{}", file.name), file.data.to_text().into_owned()));
-        output.crds.extend(crds);
+        for file in chart.crds() {
+            let name = format!("{path}/{}", file.name);
+            output.files.insert(name.clone(), file.file);
+            output.crds.push((name, file.data.to_text().into_owned()));
+        }
     }
     for (path, hook) in sorted.unknown_hooks {
         output.warnings.push(format!("skipping unknown hooks: {hook:?} in {path}"));
@@ -392,7 +445,10 @@ fn located(failed: &engine::Failed, files: &[engine::File<'_>]) -> Diagnostics {
     let Some(innermost) = chain.next() else {
         return Diagnostic::error("helm/template", Span::NONE, failed.message.clone()).into();
     };
-    let reason = innermost.reason().replace(MESSAGE_START, "").replace(MESSAGE_END, "");
+    // What `fail` and `required` were called with says enough.
+    let reason = innermost.reason();
+    let marked = reason.split_once(MESSAGE_START).and_then(|(_, rest)| rest.rsplit_once(MESSAGE_END));
+    let reason = marked.map_or(reason, |(message, _)| message);
     let mut diagnostic = Diagnostic::error("helm/template", place(innermost), reason);
     for error in chain {
         diagnostic = diagnostic.trace(place(error), format!("called from `{}`", error.name()));

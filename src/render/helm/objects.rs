@@ -58,12 +58,15 @@ fn path_value(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
 const VERSIONS: &[Method] = &[Method {
     name: "Has",
     signature: "s",
-    call: |_, args| {
+    call: |context, args| {
         let wanted = args.bytes(1);
         let list = args.any(0);
         let has = list.as_list().is_some_and(|list| {
             list.to_vec().iter().any(|item| item.as_bytes().is_some_and(|bytes| &bytes[..] == wanted))
         });
+        if let Some(watch) = context.options().watch {
+            watch.asked(&args.text(1), has);
+        }
         Ok(Value::Bool(has))
     },
 }];

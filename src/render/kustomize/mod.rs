@@ -200,7 +200,7 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
         return Err(Stop::Wants(wants));
     }
     let resources = result?;
-    Ok(Rendered { resources, warnings: build.warnings.take() })
+    Ok(Rendered { resources, warnings: build.warnings.take(), ..Rendered::default() })
 }
 
 fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resource>> {

@@ -1,4 +1,4 @@
-//! Patterns of git file generators under Argo CD's opt-in globbing: doublestar v4.
+//! Patterns over paths where `**` crosses directories: doublestar v4, as Argo CD uses it for git files (opt-in) and values files.
 //!
 //! `*` and `?` stop at `/`, `**` as a whole part of the path crosses any number of directories, `{a,b}` are alternatives, `[a-z]`,
 //! `[!a-z]` and `[^a-z]` classes, `\` takes the next character as it is. Rules: bmatcuk/doublestar 4.10 `FilepathGlob`, which also finds directories.
@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Doublestar {
+pub struct Doublestar {
     files: Regex,
     directories: Regex,
 }
@@ -17,7 +17,7 @@ impl Doublestar {
     ///
     /// # Errors
     /// What is wrong with it, a sentence.
-    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+    pub fn new(pattern: &str) -> Result<Self, String> {
         let mut clean: Vec<&str> = Vec::new();
         for part in pattern.split('/') {
             match part {
@@ -37,12 +37,12 @@ impl Doublestar {
     }
 
     /// Whether a file is found.
-    pub(super) fn matches(&self, file: &str) -> bool {
+    pub fn matches(&self, file: &str) -> bool {
         self.files.is_match(file)
     }
 
     /// Whether a directory is found.
-    pub(super) fn matches_directory(&self, directory: &str) -> bool {
+    pub fn matches_directory(&self, directory: &str) -> bool {
         self.directories.is_match(directory)
     }
 }

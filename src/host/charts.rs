@@ -1,0 +1,174 @@
+//! Charts of Helm repositories that somebody has put into a folder: `repositories:` of fleet.yaml, or `--repo`, says which folder stands
+//! for which repository. Nothing is fetched.
+//!
+//! In that folder a chart lies as `NAME/`, `NAME-VERSION/` or `NAME/VERSION/` with its Chart.yaml, or packed as `NAME-VERSION.tgz`, as
+//! `helm pull` leaves it, also below `NAME/`. Of several versions the exact one is taken, else the newest within the constraint. A folder
+//! that is itself a chart answers whatever name (an OCI artifact has none).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::tree::{RawEntry, RawKind, ReadFault, Store};
+use crate::path::TreePath;
+use crate::render::helm::{newest, read_archive};
+use crate::source::without_credentials;
+use crate::yaml::{self, Dialect, Limits, Node};
+
+/// Bytes of a Chart.yaml or an archive that are read.
+const MAX_FILE: u64 = 100 << 20;
+/// Names of a folder that are looked at.
+const MAX_NAMES: usize = 100_000;
+
+/// A chart in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Vendored {
+    /// Its version.
+    pub(super) version: String,
+    /// Its folder, or the archive.
+    pub(super) path: PathBuf,
+}
+
+/// The chart of that name (any where it is empty) and version in a folder, which is called `shown` where people read it: what is said gets
+/// into bundles, which are the same on every machine.
+///
+/// # Errors
+/// Why there is none, and what to do.
+pub(super) fn find(
+    folder: &Path,
+    shown: &str,
+    name: &str,
+    revision: &str,
+    url: &str,
+) -> Result<Vendored, (String, String)> {
+    let found = candidates(folder, name);
+    let versions: Vec<&str> = found.iter().map(|one| one.version.as_str()).collect();
+    let chosen = versions.iter().find(|version| **version == revision).copied().or_else(|| newest(revision, &versions));
+    if let Some(chosen) = chosen.and_then(|chosen| found.iter().find(|one| one.version == chosen)) {
+        return Ok(chosen.clone());
+    }
+    let reason = match versions.as_slice() {
+        [] => format!("the folder `{shown}`, which stands for the repository, has no chart `{name}`"),
+        versions => {
+            format!(
+                "the folder `{shown}`, which stands for the repository, has `{name}` only as {}",
+                versions.join(", ")
+            )
+        }
+    };
+    Err((reason, format!("fetch it: {}", pull(name, revision, url, shown))))
+}
+
+/// The command that fetches a chart.
+pub(super) fn pull(name: &str, revision: &str, url: &str, folder: &str) -> String {
+    let url = without_credentials(url);
+    let version = if revision.is_empty() { String::new() } else { format!(" --version '{revision}'") };
+    match url.strip_prefix("oci://") {
+        Some(_) if name.is_empty() => format!("`helm pull {url}{version} -d {folder}`"),
+        Some(_) => format!("`helm pull {url}/{name}{version} -d {folder}`"),
+        None => format!("`helm pull {name} --repo {url}{version} -d {folder}`"),
+    }
+}
+
+fn candidates(folder: &Path, name: &str) -> Vec<Vendored> {
+    let mut found = Vec::new();
+    if name.is_empty() || chart_yaml(folder).is_some_and(|(own, _)| own == name) {
+        found.extend(chart_yaml(folder).map(|(_, version)| Vendored { version, path: folder.to_owned() }));
+    }
+    for (entry, path) in names(folder) {
+        let below = if name.is_empty() { Some("") } else { entry.strip_prefix(name) };
+        match below {
+            Some("") if path.is_dir() && !name.is_empty() => {
+                found.extend(chart_yaml(&path).map(|(_, version)| Vendored { version, path: path.clone() }));
+                for (entry, path) in names(&path) {
+                    let packed = entry.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+                    found.extend(packed.and_then(|rest| one(name, rest, &path)).or_else(|| one(name, &entry, &path)));
+                }
+            }
+            Some(rest) => {
+                let rest = if name.is_empty() { Some(entry.as_str()) } else { rest.strip_prefix('-') };
+                found.extend(rest.and_then(|rest| one(name, rest, &path)));
+            }
+            None => {}
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// A chart whose name ends with its version.
+fn one(name: &str, version: &str, path: &Path) -> Option<Vendored> {
+    if let Some(version) = version.strip_suffix(".tgz").filter(|_| path.is_file()) {
+        // Without a name the version begins at the last dash before a digit.
+        let at = if name.is_empty() { version.rfind('-').map(|at| at + 1)? } else { 0 };
+        return Some(Vendored { version: version.get(at..)?.to_owned(), path: path.to_owned() });
+    }
+    let (own, found) = chart_yaml(path)?;
+    (own == name && found == version).then(|| Vendored { version: found, path: path.to_owned() })
+}
+
+fn names(folder: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_NAMES);
+    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
+}
+
+/// Name and version of the chart in a folder.
+fn chart_yaml(folder: &Path) -> Option<(String, String)> {
+    let bytes = read(&folder.join("Chart.yaml")).ok()?;
+    let parsed = yaml::parse(crate::span::FileId::NONE, &bytes, Dialect::V2, &Limits::default());
+    let root = parsed.documents.into_iter().next()?.root;
+    let text = |field: &str| root.get(field).and_then(Node::text).map(str::to_owned);
+    Some((text("name")?, text("version")?))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if read as u64 > MAX_FILE { Err(format!("it is larger than {MAX_FILE} bytes")) } else { Ok(bytes) }
+}
+
+/// The files of an archive as a tree.
+pub(super) struct Archive {
+    folders: BTreeMap<TreePath, BTreeMap<String, RawKind>>,
+    files: BTreeMap<TreePath, Vec<u8>>,
+}
+
+impl Archive {
+    /// Unpacks an archive in memory.
+    ///
+    /// # Errors
+    /// It cannot be read, or breaks a limit: a sentence.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let broken = |why: String| format!("`{name}` cannot be used: {why}");
+        let files = read(path).and_then(|bytes| read_archive(&bytes)).map_err(broken)?;
+        let mut archive = Archive { folders: BTreeMap::new(), files: BTreeMap::new() };
+        archive.folders.insert(TreePath::root(), BTreeMap::new());
+        for file in files {
+            let Ok(path) = TreePath::new(&file.name) else { continue };
+            archive.files.insert(path.clone(), file.data.to_vec());
+            let (mut at, mut kind) = (path, RawKind::File);
+            while let Some(above) = at.parent() {
+                archive.folders.entry(above.clone()).or_default().insert(at.name().to_owned(), kind);
+                (at, kind) = (above, RawKind::Directory);
+            }
+        }
+        Ok(archive)
+    }
+}
+
+impl Store for Archive {
+    fn names(&self, directory: &TreePath, _: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String> {
+        let names = self.folders.get(directory).into_iter().flatten();
+        Ok(names.map(|(name, kind)| RawEntry { name: name.clone(), kind: *kind, object: None }).collect())
+    }
+
+    fn link(&self, _: &TreePath, _: &RawEntry) -> Result<String, String> {
+        Err("the archive of a chart has no links".to_owned())
+    }
+
+    fn bytes(&self, path: &TreePath, _: &RawEntry, _: u64) -> Result<Vec<u8>, ReadFault> {
+        self.files.get(path).cloned().ok_or_else(|| ReadFault::Failed("it is not in the archive".to_owned()))
+    }
+}

@@ -1,0 +1,450 @@
+//! A chart as an Application asks for it: what Argo CD gets when it calls `helm template`, as objects.
+//!
+//! Rules of Argo CD `reposerver/repository` (`helmTemplate`, `getResolvedValueFiles`): values files in order, patterns found in byte order
+//! and without files that are listed by name, then `valuesObject` or `values`, then parameters. What Helm prints is split into objects
+//! (`kube.SplitYAML`); a document without `kind` is an error there and here. Charts that are declared as dependencies and are not in
+//! `charts/` would be fetched by `helm dependency build`; here those of `file://` are read where they are, the others are wanted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::reads::Reads;
+use super::{
+    Capabilities, Chart, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load, load_chart,
+    merge_values, no_values, render, set, set_with,
+};
+use crate::cluster::ApiFacts;
+use crate::diag::{Checked, Diagnostic, Diagnostics};
+use crate::k8s::doublestar::Doublestar;
+use crate::path::{FilePath, TreePath};
+use crate::render::directory::{check, expand_list, object};
+use crate::render::{Origin, Rendered, Resource, Stop, Want};
+use crate::resolve::{HelmFile, HelmFilePlace, HelmOptions};
+use crate::source::{SourceKind, SourceRequest};
+use crate::span::{FileId, Span};
+use crate::template::helm::is_compatible;
+use crate::template::{Map, Options, Value};
+use crate::world::{Lookup, Tree, World};
+use crate::yaml::{self, Dialect, Limits, Node};
+
+/// Renders the chart in a folder.
+///
+/// # Errors
+/// [`Stop`]: charts and files that are not here, and all that Helm and Argo CD refuse.
+pub fn build(
+    world: &dyn World,
+    directory: &FilePath,
+    options: &HelmOptions,
+    facts: Option<&ApiFacts>,
+    tools: &Tools,
+) -> Result<Rendered, Stop> {
+    let profile = if options.version < (4, 0) { Profile::V3 } else { Profile::V4 };
+    let chart = tools.chart(world, directory, profile)?;
+    let values = user_values(world, options, profile, tools)?;
+    let known = facts.cloned().unwrap_or_default();
+    let api = if options.api_versions.is_empty() { &known.api_versions } else { &options.api_versions };
+    let version = match options.kube_version.as_ref().or(known.kube_version.as_ref()) {
+        Some(text) => {
+            Some(KubeVersion::parse(text, profile).map_err(|why| failed("helm/kube-version", Span::NONE, why))?)
+        }
+        None => None,
+    };
+    let reads = Reads::default();
+    let request = Request {
+        profile,
+        release: Release {
+            name: options.release.clone(),
+            namespace: if options.namespace.is_empty() { "default".to_owned() } else { options.namespace.clone() },
+            is_upgrade: false,
+        },
+        capabilities: Capabilities::new(profile, version, api),
+        skip_schemas: options.skip_schemas,
+        options: Options { watch: Some(&reads), ..Options::default() },
+    };
+    let output = render(&chart, &values, &request, tools).map_err(|refusal| refused(refusal.diagnostics))?;
+    let constraint = chart.metadata.get("kubeVersion").map_or(chart.span, |node| node.span().or(chart.span));
+    let places = (chart.span, constraint);
+    let (facts, mut warnings) = reads.finish(&request.capabilities, options, known, &output.files, places);
+    warnings.extend(output.warnings.iter().map(|text| {
+        let text = text.strip_prefix("warning: ").or(text.strip_prefix("Warning: ")).unwrap_or(text);
+        Diagnostic::note("helm/values", chart.span, text)
+    }));
+    let show = Show { crds: !options.skip_crds, hooks: true, tests: !options.skip_tests };
+    let resources = resources(&output, show, chart.span)?;
+    Ok(Rendered { resources, warnings, facts })
+}
+
+/// Helm's own messages may end with line breaks.
+fn refused(found: Diagnostics) -> Stop {
+    let plain = |error: Diagnostic| Diagnostic { message: error.message.trim_end().to_owned(), ..error };
+    Stop::Failed(Diagnostics(found.into_iter().map(plain).collect()))
+}
+
+fn failed(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(code, span, message)
+}
+
+// ------------------------------------------------------------------------------------------------------------------------ the chart
+
+/// The chart in a folder with the charts that it depends on.
+pub(super) fn load_complete(world: &dyn World, directory: &FilePath, profile: Profile) -> Result<Arc<Chart>, Stop> {
+    let mut chart = load_chart(world, directory, profile)?;
+    let missing: Vec<_> = chart
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.repository.is_empty())
+        .filter(|dependency| !chart.charts.iter().any(|there| there.name == dependency.name))
+        .cloned()
+        .collect();
+    let locked = if missing.is_empty() { Vec::new() } else { locked_versions(world, directory) };
+    let mut wants = Vec::new();
+    let mut errors = Diagnostics::new();
+    for dependency in missing {
+        if chart.charts.iter().any(|there| there.name == dependency.name) {
+            continue;
+        }
+        let context = || format!("for the dependency `{}` of the chart `{}`", dependency.name, chart.name);
+        let folder = match dependency.repository.strip_prefix("file://") {
+            Some(path) => match directory.join(path) {
+                Ok(folder) => folder,
+                Err(error) => {
+                    errors.push(
+                        failed("helm/dependency", chart.span, format!("`file://{path}` {error}"))
+                            .trace(chart.span, context()),
+                    );
+                    continue;
+                }
+            },
+            None => {
+                let version = locked.iter().find(|(name, _)| *name == dependency.name);
+                let request = SourceRequest {
+                    kind: SourceKind::Chart(dependency.name.clone()),
+                    url: dependency.repository.clone(),
+                    revision: version.map_or_else(|| dependency.version.clone(), |(_, version)| version.clone()),
+                };
+                match world.tree(&request) {
+                    Lookup::Here(Tree { id, .. }) => FilePath::new(id, TreePath::root()),
+                    Lookup::Absent { reason, hint } => {
+                        let hint = hint.or_else(|| {
+                            let path = directory.path.as_str();
+                            Some(format!("or vendor it: `helm dependency build {path}`, and commit `charts/`"))
+                        });
+                        let span = declared(&chart, &dependency.name).unwrap_or(chart.span);
+                        wants.push(Want { request, span, reason, hint });
+                        continue;
+                    }
+                }
+            }
+        };
+        let traced = |found: Diagnostics| found.into_iter().map(|found| found.trace(chart.span, context()));
+        match load_complete(world, &folder, profile) {
+            Ok(found) if !is_compatible(&dependency.version, &found.version) => {
+                let message = format!("it is version {}, not {}", found.version, dependency.version);
+                errors.push(failed("helm/dependency", found.span, message).trace(chart.span, context()));
+            }
+            Ok(found) => chart.charts.push(found),
+            Err(Stop::Failed(found)) => errors.extend(traced(found)),
+            Err(Stop::Wants(more)) => wants.extend(more),
+        }
+    }
+    match (errors.has_errors(), wants.is_empty()) {
+        (true, _) => Err(Stop::Failed(errors)),
+        (false, false) => Err(Stop::Wants(wants)),
+        (false, true) => Ok(Arc::new(chart)),
+    }
+}
+
+/// Where Chart.yaml declares a dependency.
+fn declared(chart: &Chart, name: &str) -> Option<Span> {
+    let list = chart.metadata.get("dependencies").and_then(Node::as_seq)?;
+    let names = list.iter().filter_map(|one| one.get("name"));
+    names.filter(|one| one.text() == Some(name)).map(Node::span).find(|span| !span.is_none())
+}
+
+/// The versions of Chart.lock (or requirements.lock).
+fn locked_versions(world: &dyn World, directory: &FilePath) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for name in ["Chart.lock", "requirements.lock"] {
+        let Some(file) = directory.join(name).ok().filter(|path| world.stat(path).is_some_and(|kind| kind.is_file()))
+        else {
+            continue;
+        };
+        let Ok(file) = world.read(&file) else { continue };
+        let parsed = yaml::parse(file.id, &file.bytes, Dialect::V2, &Limits::default());
+        let root = parsed.documents.into_iter().next().map(|document| document.root);
+        let list = root.as_ref().and_then(|root| root.get("dependencies")).and_then(Node::as_seq).unwrap_or_default();
+        let text = |node: &Node, key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+        found.extend(list.iter().filter_map(|one| Some((text(one, "name")?, text(one, "version")?))));
+    }
+    found
+}
+
+// ------------------------------------------------------------------------------------------------------------------------ the values
+
+/// What the user gives, lowest precedence first.
+fn user_values(world: &dyn World, options: &HelmOptions, profile: Profile, tools: &Tools) -> Result<Map, Stop> {
+    let values = no_values();
+    let mut errors = Diagnostics::new();
+    let mut wants = Vec::new();
+    for (path, written) in value_files(world, options, &mut errors, &mut wants) {
+        if let Some(read) = errors.take(tools.values(world, &path, profile)) {
+            merge_values(&values, &map(&read));
+        } else if let Some(last) = errors.0.last_mut() {
+            *last =
+                last.clone().trace(written.span(), format!("as values file `{}`", written.text().unwrap_or_default()));
+        }
+    }
+    if let Some(given) = &options.values {
+        match inline(given, profile) {
+            Ok(read) => merge_values(&values, &map(&read)),
+            Err(found) => errors.extend(found.into_iter().map(|found| found.at(given.span()))),
+        }
+    }
+    let wrong = |flag: &str, name: &str, why: String| {
+        failed(
+            "helm/parameter",
+            Span::NONE,
+            format!("the parameter `{name}` cannot be set: failed parsing {flag} data: {why}"),
+        )
+    };
+    for (flag, kind, list) in
+        [("--set", SetKind::Typed, &options.set), ("--set-string", SetKind::Text, &options.set_string)]
+    {
+        for (name, value) in list {
+            if let Err(why) = set(&format!("{name}={value}"), kind, &values) {
+                errors.push(wrong(flag, name, why));
+            }
+        }
+    }
+    for (name, file) in &options.set_file {
+        let path = match &file.place {
+            HelmFilePlace::Tree(path) => path,
+            HelmFilePlace::Url(url) => {
+                wants.push(remote(url, file));
+                continue;
+            }
+        };
+        let Some(content) = errors.take(existing(world, path, file).and_then(|()| world.read(path))) else { continue };
+        let read = |_: &str| Ok(Value::from(content.bytes.to_vec()));
+        if let Err(why) = set_with(&format!("{name}=file"), &values, &read) {
+            errors.push(wrong("--set-file", name, why));
+        }
+    }
+    match (errors.has_errors(), wants.is_empty()) {
+        (true, _) => Err(Stop::Failed(errors)),
+        (false, false) => Err(Stop::Wants(wants)),
+        (false, true) => Ok(values),
+    }
+}
+
+/// Values as a map that the render may change.
+fn map(read: &Node) -> Map {
+    match crate::template::convert::from_json(read) {
+        Value::Map(map) => map,
+        _ => no_values(),
+    }
+}
+
+/// `values` or `valuesObject`, which Argo CD writes into a file of its own.
+fn inline(given: &Node, profile: Profile) -> Checked<Node> {
+    match given.as_str() {
+        Some(text) => super::chart::values(&load::values_file("values", FileId::NONE, text.as_bytes()), profile)
+            .map_err(|found| {
+                found.into_iter().map(|found| Diagnostic { span: given.span(), ..found }).fold(
+                    Diagnostics::new(),
+                    |mut all, one| {
+                        all.push(one);
+                        all
+                    },
+                )
+            }),
+        None if given.as_map().is_some() => yaml::sigs::to_json_value(given, yaml::sigs::Numbers::Float64),
+        None => {
+            Err(failed("helm/values", given.span(), format!("values must be a mapping, not {}", given.what())).into())
+        }
+    }
+}
+
+/// The values files in order, each once: those that patterns find are not among those that are listed by name.
+fn value_files<'o>(
+    world: &dyn World,
+    options: &'o HelmOptions,
+    errors: &mut Diagnostics,
+    wants: &mut Vec<Want>,
+) -> Vec<(FilePath, &'o Node)> {
+    let is_pattern = |path: &FilePath| options.globs && path.path.as_str().contains(['*', '?', '[']);
+    let listed: BTreeSet<&TreePath> = options
+        .value_files
+        .iter()
+        .filter_map(|file| match &file.place {
+            HelmFilePlace::Tree(path) if !is_pattern(path) => Some(&path.path),
+            _ => None,
+        })
+        .collect();
+    let mut found: Vec<(FilePath, &Node)> = Vec::new();
+    let mut add = |path: FilePath, written: &'o Node| {
+        if !found.iter().any(|(known, _)| *known == path) {
+            found.push((path, written));
+        }
+    };
+    for file in &options.value_files {
+        let path = match &file.place {
+            HelmFilePlace::Tree(path) => path,
+            HelmFilePlace::Url(url) => {
+                wants.push(remote(url, file));
+                continue;
+            }
+        };
+        if !is_pattern(path) {
+            if options.ignore_missing && world.stat(path).is_none() {
+                continue;
+            }
+            if errors.take(existing(world, path, file)).is_some() {
+                add(path.clone(), &file.written);
+            }
+            continue;
+        }
+        let Some(matches) = errors.take(matching(world, path, file.written.span())) else { continue };
+        if matches.is_empty() && !options.ignore_missing {
+            let message = format!("the pattern `{}` of `valueFiles` matches no file", shown(file));
+            errors.push(
+                failed("helm/values-file", file.written.span(), message)
+                    .hint("with `ignoreMissingValueFiles: true` it may match none"),
+            );
+        }
+        for one in matches.into_iter().filter(|one| !listed.contains(&one.path)) {
+            add(one, &file.written);
+        }
+    }
+    found
+}
+
+fn shown(file: &HelmFile) -> &str {
+    file.written.text().unwrap_or_default()
+}
+
+fn remote(url: &str, file: &HelmFile) -> Want {
+    Want {
+        request: SourceRequest { kind: SourceKind::File, url: url.to_owned(), revision: String::new() },
+        span: file.written.span(),
+        reason: "files cannot be fetched yet".to_owned(),
+        hint: Some("download it into the repository and name that file instead of the URL".to_owned()),
+    }
+}
+
+/// Refuses a file that is not there.
+fn existing(world: &dyn World, path: &FilePath, file: &HelmFile) -> Checked<()> {
+    match world.stat(path) {
+        Some(kind) if !kind.is_directory() => Ok(()),
+        Some(_) => {
+            let message = format!("`{}` is a folder, not a values file", path.path);
+            Err(failed("helm/values-file", file.written.span(), message).into())
+        }
+        None => {
+            let message = format!("there is no file `{}`, which `{}` names", path.path, shown(file));
+            let mut error = failed("helm/values-file", file.written.span(), message);
+            if let Some(names) =
+                path.path.parent().and_then(|parent| world.list(&FilePath::new(path.tree, parent)).ok())
+            {
+                error.hints.extend(crate::diag::did_you_mean(path.path.name(), names.iter().map(|e| e.name.as_str())));
+            }
+            Err(error.hint("with `ignoreMissingValueFiles: true` it may be missing").into())
+        }
+    }
+}
+
+/// Folders that a pattern may look into.
+const MAX_FOLDERS: usize = 10_000;
+
+/// The files that a pattern matches, in byte order.
+fn matching(world: &dyn World, pattern: &FilePath, span: Span) -> Checked<Vec<FilePath>> {
+    let text = pattern.path.as_str();
+    let compiled = Doublestar::new(text).map_err(|why| failed("helm/values-file", span, why))?;
+    // The folders before the first part that is a pattern.
+    let parts: Vec<&str> = text.split('/').collect();
+    let literal = parts.iter().take_while(|part| !part.contains(['*', '?', '[', '{', '\\'])).count();
+    let base = parts.get(..literal.min(parts.len().saturating_sub(1))).unwrap_or_default().join("/");
+    let Ok(base) = TreePath::new(&base) else { return Ok(Vec::new()) };
+    let deep = text.contains("**");
+    let depth = parts.len().saturating_sub(literal);
+    let mut found = Vec::new();
+    let mut folders = vec![(base, 1)];
+    let mut seen = 0;
+    while let Some((folder, level)) = folders.pop() {
+        seen += 1;
+        if seen > MAX_FOLDERS {
+            return Err(failed(
+                "helm/values-file",
+                span,
+                format!("the pattern `{text}` looks into more than {MAX_FOLDERS} folders"),
+            )
+            .into());
+        }
+        let Ok(entries) = world.list(&FilePath::new(pattern.tree, folder.clone())) else { continue };
+        for entry in entries.iter() {
+            let Ok(path) = folder.join(&entry.name) else { continue };
+            if entry.kind.is_file() && compiled.matches(path.as_str()) {
+                found.push(FilePath::new(pattern.tree, path));
+            } else if entry.kind.is_directory() && (deep || level < depth) {
+                folders.push((path, level + 1));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+// ------------------------------------------------------------------------------------------------------------------------ the objects
+
+/// The objects of an output in the order in which Helm prints them.
+fn resources(output: &Output, show: Show, chart: Span) -> Result<Vec<Resource>, Stop> {
+    let place = |source: &str| match output.files.get(source) {
+        Some(file) if *file != FileId::NONE => Span::new(*file, 0, 0),
+        _ => chart,
+    };
+    let mut found = Vec::new();
+    let mut errors = Diagnostics::new();
+    let mut add = |source: &str, text: &str, last: bool| {
+        let span = place(source);
+        // Every document ends with a line break, and the last of the manifests with one only: it shows in block scalars.
+        let text = format!("{}\n", if last { text.trim_end() } else { text });
+        let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
+        let mut wrong = |error: Diagnostic| {
+            errors.push(error.at(span).trace(Span::NONE, format!("in what `{source}` prints")));
+        };
+        for document in parsed.documents {
+            if document.root.is_null() {
+                continue;
+            }
+            let body = match object(&document.root) {
+                Ok(body) => body,
+                Err(all) => {
+                    all.into_iter().for_each(&mut wrong);
+                    continue;
+                }
+            };
+            let origin = Origin { span, edits: Vec::new(), steps: Vec::new() };
+            for resource in expand_list(Resource { body, origin }) {
+                match resource.and_then(|resource| check(&resource).map(|()| resource)) {
+                    Ok(resource) => found.push(resource),
+                    Err(error) => wrong(*error),
+                }
+            }
+        }
+        if let Some(error) = parsed.error {
+            wrong(error);
+        }
+    };
+    let crds = if show.crds { output.crds.as_slice() } else { &[] };
+    let mut left = crds.len() + output.manifests.len();
+    let documents = output.manifests.iter().map(|document| (&document.source, &document.text));
+    for (source, text) in crds.iter().map(|(source, text)| (source, text)).chain(documents) {
+        left -= 1;
+        add(source, text, left == 0);
+    }
+    if show.hooks {
+        let hooks = output.hooks.iter().filter(|hook| show.tests || !hook.is_test());
+        hooks.for_each(|hook| add(&hook.source, &hook.text, false));
+    }
+    if errors.has_errors() { Err(Stop::Failed(errors)) } else { Ok(found) }
+}
