@@ -26,6 +26,7 @@ pub mod k8s;
 pub mod template;
 pub mod yaml;
 
+pub mod apply;
 pub mod argo;
 pub mod bundle;
 pub mod compile;

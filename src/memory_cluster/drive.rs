@@ -138,26 +138,63 @@ enum Under {
     Wakes(u64),
 }
 
+/// A run without faults, call by call: where runs begin that differ from it at one call only.
+#[derive(Debug, Default)]
+pub struct Recording {
+    answers: Vec<Answer>,
+    /// The cluster when it was about to serve each call.
+    clusters: Vec<MemoryCluster>,
+}
+
 /// Runs a machine until it ends, is killed, or waits for nothing.
-pub fn drive<T>(mut machine: Machine<T>, cluster: &mut MemoryCluster, faults: &Faults) -> Run<T> {
+pub fn drive<T>(machine: Machine<T>, cluster: &mut MemoryCluster, faults: &Faults) -> Run<T> {
+    run(machine, cluster, faults, Past::None)
+}
+
+/// Runs a machine without faults, and records it.
+pub fn record<T>(machine: Machine<T>, cluster: &mut MemoryCluster) -> (Run<T>, Recording) {
+    let mut recording = Recording::default();
+    let run = run(machine, cluster, &Faults::none(), Past::Made(&mut recording));
+    (run, recording)
+}
+
+/// The same machine again with a fault at one call. What came before that call is not served again: it is as recorded.
+pub fn replay<T>(machine: Machine<T>, recording: &Recording, call: usize, fault: Fault) -> (Run<T>, MemoryCluster) {
+    let mut cluster = recording.clusters.first().cloned().unwrap_or_default();
+    // The first call took a while to arrive.
+    let faults = Faults::at(call, fault);
+    cluster.now = cluster.now.saturating_sub(faults.latency);
+    let run = run(machine, &mut cluster, &faults, Past::Known(recording, call));
+    (run, cluster)
+}
+
+/// What a run has to do with a recording.
+enum Past<'r> {
+    None,
+    Made(&'r mut Recording),
+    /// Calls before this one are known.
+    Known(&'r Recording, usize),
+}
+
+fn run<T>(mut machine: Machine<T>, cluster: &mut MemoryCluster, faults: &Faults, mut past: Past<'_>) -> Run<T> {
     let mut run = Run { result: None, calls: Vec::new(), said: Vec::new() };
     let mut under: BTreeMap<(Millis, u64), Under> = BTreeMap::new();
-    let mut order = 0;
-    let end = cluster.now().saturating_add(faults.patience);
+    let (mut order, mut now) = (0, cluster.now());
+    let end = now.saturating_add(faults.patience);
     let mut events = Vec::new();
     loop {
-        let step = machine.step(cluster.now(), std::mem::take(&mut events));
+        let step = machine.step(now, std::mem::take(&mut events));
         for command in step.commands {
             order += 1;
             match command {
                 Command::Say(text) => run.said.push(text),
-                Command::Wake { id, at } => drop(under.insert((at.max(cluster.now()), order), Under::Wakes(id))),
+                Command::Wake { id, at } => drop(under.insert((at.max(now), order), Under::Wakes(id))),
                 Command::Send { id, request } => {
                     let number = run.calls.len();
                     let hangs = faults.hangs_from.is_some_and(|from| number >= from);
                     let wait = if hangs { faults.timeout } else { faults.latency };
-                    run.calls.push(Call { at: cluster.now(), request, answer: None });
-                    under.insert((cluster.now() + wait, order), Under::Arrives(id, number));
+                    run.calls.push(Call { at: now, request, answer: None });
+                    under.insert((now + wait, order), Under::Arrives(id, number));
                 }
             }
         }
@@ -169,11 +206,32 @@ pub fn drive<T>(mut machine: Machine<T>, cluster: &mut MemoryCluster, faults: &F
         if at > end {
             return run;
         }
-        cluster.advance(at);
+        now = now.max(at);
+        let number = if let Under::Arrives(_, number) = next { number } else { 0 };
+        if let (Past::Known(recording, from), Under::Arrives(id, _)) = (&past, &next)
+            && number < *from
+            && let (Some(answer), Some(call)) = (recording.answers.get(number), run.calls.get_mut(number))
+        {
+            call.answer = Some(answer.clone());
+            events.push(Event::Answered { id: *id, answer: answer.clone() });
+            continue;
+        }
+        if let (Past::Known(recording, from), Under::Arrives(..)) = (&past, &next) {
+            if let Some(there) = recording.clusters.get(*from) {
+                *cluster = there.clone();
+            }
+            past = Past::None;
+        }
+        if !matches!(past, Past::Known(..)) {
+            cluster.advance(now);
+        }
         match next {
             Under::Wakes(id) => events.push(Event::Woken { id }),
             Under::Arrives(id, number) => {
                 let Some(call) = run.calls.get_mut(number) else { return run };
+                if let Past::Made(recording) = &mut past {
+                    recording.clusters.push(cluster.clone());
+                }
                 let fault = faults.at.get(&number).copied();
                 let answer = if faults.hangs_from.is_some_and(|from| number >= from) {
                     Err(Failure::Lost("no answer in time".to_owned()))
@@ -191,6 +249,9 @@ pub fn drive<T>(mut machine: Machine<T>, cluster: &mut MemoryCluster, faults: &F
                         Some(fault) => fault.answer(),
                     }
                 };
+                if let Past::Made(recording) = &mut past {
+                    recording.answers.push(answer.clone());
+                }
                 call.answer = Some(answer.clone());
                 events.push(Event::Answered { id, answer });
             }

@@ -35,7 +35,7 @@ use crate::api::{Method, Millis, Request, Response};
 use crate::k8s::object::ObjectId;
 use crate::yaml::Node;
 
-pub use drive::{Call, Fault, Faults, Run, drive};
+pub use drive::{Call, Fault, Faults, Recording, Run, drive, record, replay};
 
 use controllers::Task;
 use kinds::Kind;
@@ -159,6 +159,11 @@ impl MemoryCluster {
         while let Some(at) = self.next_due().filter(|at| *at <= end) {
             self.advance(at);
         }
+    }
+
+    /// Lets some time pass.
+    pub fn settle_for(&mut self, millis: Millis) {
+        self.advance(self.now + millis);
     }
 
     /// Answers a request at the current time.

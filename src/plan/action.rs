@@ -243,6 +243,7 @@ impl SlicePlan {
         self.status == Status::Ready
             && self.withheld.is_none()
             && (self.record_differs()
+                || (self.removal && self.parent.as_ref().is_some_and(|parent| parent.items.is_empty()))
                 || self.actions.iter().any(|action| action.withheld.is_none() && action.verb != Verb::Keep))
     }
 

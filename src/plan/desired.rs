@@ -278,7 +278,17 @@ impl DesiredSlice {
             slice.objects.clear();
             slice.state = SliceState::Refused(why);
         }
+        slice.record.content = Some(slice.content());
         slice
+    }
+
+    /// Digest of its objects, whatever files they are in.
+    fn content(&self) -> Digest {
+        let mut objects: Vec<(String, Digest)> =
+            self.objects.iter().map(|object| (object.reference().to_string(), object.digest)).collect();
+        objects.sort();
+        let parts: Vec<String> = objects.into_iter().map(|(name, digest)| format!("{name} {digest}")).collect();
+        Digest::of_parts(parts.iter().map(String::as_bytes))
     }
 
     fn read_files(&mut self, entry: &Entry, text: &dyn Fn(&str) -> Option<Arc<str>>) -> Result<(), String> {

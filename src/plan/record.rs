@@ -17,6 +17,8 @@ pub struct Record {
     pub cluster: String,
     /// Digest of the slice that was applied last; see [`DesiredSlice::digest`](super::DesiredSlice).
     pub bundle: Option<Digest>,
+    /// Digest of the objects that were applied last, hooks included: hooks run when it moves. It does not when only a revision does.
+    pub content: Option<Digest>,
     /// What the application said about pruning and its end.
     pub policy: Policy,
     /// Its sources, as `repoURL@revision path`, for people.
@@ -29,10 +31,11 @@ pub struct Record {
     pub rest: Map,
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "project",
     "cluster",
     "bundle",
+    "content",
     "prune",
     "allowEmpty",
     "propagation",
@@ -54,6 +57,7 @@ impl Record {
             project: entry.project.clone(),
             cluster: cluster.to_owned(),
             bundle: Some(bundle),
+            content: None,
             policy: Policy::of(entry.sync_policy.as_ref(), &entry.sync_options, &entry.finalizers),
             sources: entry.sources.iter().map(source).collect(),
             impersonate: entry.impersonate.clone().unwrap_or_default(),
@@ -69,8 +73,10 @@ impl Record {
         let mut set = |key: &str, value: Node| map.insert(key, value);
         set("project", Node::str(self.project.as_str()));
         set("cluster", Node::str(self.cluster.as_str()));
-        if let Some(bundle) = &self.bundle {
-            set("bundle", Node::str(bundle.to_string()));
+        for (key, digest) in [("bundle", &self.bundle), ("content", &self.content)] {
+            if let Some(digest) = digest {
+                set(key, Node::str(digest.to_string()));
+            }
         }
         set("prune", Node::bool(self.policy.prune));
         set("allowEmpty", Node::bool(self.policy.allow_empty));
@@ -97,6 +103,7 @@ impl Record {
             project: text("project"),
             cluster: text("cluster"),
             bundle: Digest::parse(&text("bundle")),
+            content: Digest::parse(&text("content")),
             policy: Policy {
                 prune: flag("prune"),
                 allow_empty: flag("allowEmpty"),
@@ -122,6 +129,7 @@ mod tests {
         let mut record = Record {
             project: "shop".into(),
             bundle: Some(Digest::of(b"x")),
+            content: Some(Digest::of(b"y")),
             sources: vec!["https://git.example.com/shop.git@abc apps/web".into()],
             installed: true,
             ..Record::default()

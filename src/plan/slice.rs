@@ -230,9 +230,10 @@ impl Slice<'_> {
             plan.status = Status::Refused(why);
             return Ok(());
         }
-        let changes = actions.iter().any(|(action, _)| action.verb.is_effective())
-            || left.iter().any(|left| left.action.verb.is_effective());
-        if changes || self.ground.options.hooks == HookRuns::EverySync {
+        // What an apply that was cut short had begun is not on record yet. What only puts back what somebody changed is no change of the
+        // application.
+        let before = self.parent.and_then(|parent| Record::read(&parent.record).content);
+        if before != self.desired.record.content || self.ground.options.hooks == HookRuns::EverySync {
             actions.extend(self.hooks(&probe, plan.record.installed).await?);
         }
         settle(plan, actions, left);

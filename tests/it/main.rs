@@ -1,6 +1,9 @@
 //! Tests across the whole project. Cases that are data live in `fixtures/` and run in `tests/fixtures.rs`.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read and write files and run the binary")]
 
+mod apply;
+#[cfg(all(feature = "host", unix))]
+mod apply_command;
 mod appset_conformance;
 #[cfg(all(feature = "host", unix))]
 mod clusters;
@@ -20,6 +23,8 @@ mod kustomize_conformance;
 mod kustomize_edits;
 #[cfg(feature = "host")]
 mod kustomize_random;
+#[cfg(all(feature = "host", unix))]
+mod many_clusters;
 mod plan;
 mod plan_guards;
 mod read;
