@@ -18,6 +18,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (stale), 2 wron
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    /// Carry out a saved plan, or plan, ask and carry that out
+    Apply(Apply),
     /// Compile the fleet: bundles/<cluster>/…, bundles/bundles.lock, fleet.lock
     Build(Build),
     /// Ask the clusters of the fleet: which are reached, what they serve
@@ -164,6 +166,47 @@ pub(crate) struct PlanningArgs {
     /// Take fields that people and other deployers hold; those of known controllers are left to them all the same
     #[arg(long)]
     pub(crate) take_ownership: bool,
+}
+
+/// Arguments of `apply`.
+#[derive(Args, Debug)]
+#[command(after_help = APPLY_HELP)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) planning: PlanningArgs,
+    /// With a saved plan: the folder of the fleet
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) fleet_dir: PathBuf,
+    /// Do not ask. Budgets and refusals stay
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Whose health is waited for
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = WaitChoice::Steps)]
+    pub(crate) wait: WaitChoice,
+    /// How long a wave, a hook or a deletion may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) timeout: u64,
+    /// Apply although a sync window forbids it; the record of the application on the cluster says so
+    #[arg(long)]
+    pub(crate) ignore_windows: bool,
+    /// Append what is done to this file, one JSON object a line. It is a log only: what an apply knows is on the clusters
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+}
+
+const APPLY_HELP: &str = "DIR is the folder of a fleet: it is planned, shown and, when somebody agrees, applied. A file in its place is a plan that `fleetc \
+plan -o FILE` saved: it is applied without asking, application by application; what has changed since is left alone and reported. An apply \
+that was cut off is resumed by running it again, on any machine.";
+
+/// `--wait`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitChoice {
+    /// Each wave's where an application has several, or hooks
+    Steps,
+    /// That of everything that was applied, too
+    Always,
+    /// Nobody's; hooks and definitions are waited for all the same
+    Never,
 }
 
 /// `--prune`.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod apply;
 mod args;
 mod assembly;
 mod build;
@@ -24,6 +25,7 @@ use args::Command;
 /// Runs a command and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     match cli.command {
+        Command::Apply(mut args) => apply::run(&mut args),
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Cluster(args) => cluster::run(&args),
