@@ -12,6 +12,14 @@ mod control_plane;
 mod dependencies;
 #[cfg(feature = "host")]
 mod directory;
+#[cfg(all(feature = "host", unix))]
+mod e2e_faults;
+#[cfg(all(feature = "host", unix))]
+mod e2e_order;
+#[cfg(all(feature = "host", unix))]
+mod e2e_owners;
+#[cfg(all(feature = "host", unix))]
+mod e2e_slices;
 mod examples;
 #[cfg(feature = "host")]
 mod faults_server;

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
-use super::ControlPlane;
+use super::server::{TESTERS, tester};
+use super::{ControlPlane, Write};
 
 /// The repoURL that the fleet's own folder answers.
 pub(crate) const REPOSITORY: &str = "https://git.example.com/e2e.git";
@@ -15,7 +17,12 @@ pub(crate) const REPOSITORY: &str = "https://git.example.com/e2e.git";
 /// A fleet on disk.
 pub(crate) struct Fleet {
     dir: TempDir,
+    /// The user as whom it is applied, on every server.
+    pub(crate) user: String,
 }
+
+/// Numbers of testers are given out once.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// What a run of the binary came to.
 #[derive(Debug)]
@@ -48,9 +55,12 @@ impl Fleet {
         Self::reaching(name, &servers)
     }
 
-    /// The same for servers by URL and authority.
+    /// The same for servers by URL and authority (empty for plain HTTP).
     pub(crate) fn reaching(name: &str, servers: &[(String, String)]) -> Self {
-        let fleet = Fleet { dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < TESTERS, "more fleets than testers");
+        let (user, token) = tester(number);
+        let fleet = Fleet { dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), user };
         let mut yaml = format!(
             "apiVersion: fleetc.dev/v1alpha1\nkind: Fleet\nmetadata: {{name: {name}}}\ndefinitions: [apps.yaml, more/]\n\
              repositories: [{{url: {REPOSITORY}, path: .}}]\nclusters:\n"
@@ -59,16 +69,14 @@ impl Fleet {
         for (at, (server, authority)) in servers.iter().enumerate() {
             let _ = writeln!(yaml, "- {{name: c{at}, server: \"{server}\", labels: {{place: c{at}}}}}");
             let _ = writeln!(contexts, "  c{at}: k{at}");
-            let _ = writeln!(
-                clusters,
-                "- {{name: k{at}, cluster: {{server: \"{server}\", certificate-authority: {authority:?}}}}}"
-            );
+            let trust =
+                if authority.is_empty() { String::new() } else { format!(", certificate-authority: {authority:?}") };
+            let _ = writeln!(clusters, "- {{name: k{at}, cluster: {{server: \"{server}\"{trust}}}}}");
             let _ = writeln!(rows, "- {{name: k{at}, context: {{cluster: k{at}, user: admin}}}}");
         }
         let _ = write!(yaml, "contexts:\n{contexts}");
         let kubeconfig = format!(
-            "apiVersion: v1\nkind: Config\nusers: [{{name: admin, user: {{token: {}}}}}]\nclusters:\n{clusters}contexts:\n{rows}",
-            super::server::ADMIN_TOKEN
+            "apiVersion: v1\nkind: Config\nusers: [{{name: admin, user: {{token: {token}}}}}]\nclusters:\n{clusters}contexts:\n{rows}"
         );
         fleet.write("fleet.yaml", &yaml);
         fleet.write("more/.keep", "");
@@ -86,11 +94,51 @@ impl Fleet {
         self.dir.path().join("kubeconfig")
     }
 
+    /// The kubeconfig that the binary is given.
+    pub(crate) fn kubeconfig_text(&self) -> String {
+        fs::read_to_string(self.kubeconfig()).unwrap()
+    }
+
+    /// Gives it another one.
+    pub(crate) fn set_kubeconfig(&self, text: &str) {
+        fs::write(self.kubeconfig(), text).unwrap();
+    }
+
     /// Writes a file of the fleet.
     pub(crate) fn write(&self, path: &str, text: &str) {
         let file = self.path().join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
+    }
+
+    /// Removes a file of the fleet.
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.path().join(path)).unwrap();
+    }
+
+    /// Writes the Application `name` into `apps.yaml`: folder `apps/NAME`, a cluster, a namespace, more of its `spec` in flow style.
+    pub(crate) fn application(&self, name: &str, cluster: &str, namespace: &str, more: &str) {
+        self.drop_application(name);
+        let file = self.path().join("apps.yaml");
+        let mut text = fs::read_to_string(&file).unwrap();
+        let finalizer = "resources-finalizer.argocd.argoproj.io";
+        let more = if more.is_empty() { String::new() } else { format!(", {more}") };
+        let _ = write!(
+            text,
+            "---\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd, finalizers: [{finalizer}]}}\n\
+             spec: {{project: default, source: {{repoURL: {REPOSITORY}, path: apps/{name}, targetRevision: HEAD}}, \
+             destination: {{name: {cluster}, namespace: {namespace}}}{more}}}\n"
+        );
+        fs::write(file, text).unwrap();
+    }
+
+    /// Takes an Application out of `apps.yaml`.
+    pub(crate) fn drop_application(&self, name: &str) {
+        let file = self.path().join("apps.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let kept: Vec<&str> =
+            text.split("---\n").filter(|part| !part.contains(&format!("metadata: {{name: {name},"))).collect();
+        fs::write(file, kept.join("---\n")).unwrap();
     }
 
     /// Runs the binary in the fleet's folder, a word a space.
@@ -110,6 +158,16 @@ impl Fleet {
         command.args(args.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
         command.env("KUBECONFIG", self.kubeconfig()).env("NO_COLOR", "1").env("HOME", self.dir.path());
         command
+    }
+
+    /// Plans and applies without asking.
+    pub(crate) fn apply(&self, more: &str) -> Ran {
+        self.run(&format!("apply . --yes {more}"))
+    }
+
+    /// What was written on a server on this fleet's behalf.
+    pub(crate) fn writes(&self, plane: &ControlPlane) -> Vec<Write> {
+        plane.writes(&self.user)
     }
 
     /// Where a file of the fleet lies.

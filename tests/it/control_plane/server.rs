@@ -19,6 +19,26 @@ pub(crate) const ADMIN_TOKEN: &str = "admin-token";
 /// A token of somebody who may do nothing.
 pub(crate) const GUEST_TOKEN: &str = "guest-token";
 
+/// Who writes in one test, so that its writes can be told from those of others: administrators named `tester-0`, `tester-1`…
+pub(crate) const TESTERS: usize = 100;
+
+/// The name and the token of a tester.
+pub(crate) fn tester(number: usize) -> (String, String) {
+    (format!("tester-{number}"), format!("tester-{number}-token"))
+}
+
+/// A write that the API server recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Write {
+    pub(crate) user: String,
+    pub(crate) verb: String,
+    /// `configmaps`, `deployments/scale`.
+    pub(crate) resource: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) code: u16,
+}
+
 /// A running control plane. Ends when dropped.
 pub(crate) struct ControlPlane {
     dir: PathBuf,
@@ -49,7 +69,11 @@ impl ControlPlane {
         let ports = free_ports();
         let [port, client, peer, controllers, scheduler, kwok] = ports;
         keys::write(&dir);
-        let tokens = format!("{ADMIN_TOKEN},admin,admin,system:masters\n{GUEST_TOKEN},guest,guest\n");
+        let mut tokens = format!("{ADMIN_TOKEN},admin,admin,system:masters\n{GUEST_TOKEN},guest,guest\n");
+        for (name, token) in (0..TESTERS).map(tester) {
+            tokens.push_str(&format!("{token},{name},{name},system:masters\n"));
+        }
+        fs::write(dir.join("audit.yaml"), AUDIT).unwrap();
         fs::write(dir.join("tokens.csv"), tokens).unwrap();
         let reaper = Command::new("sh")
             .args(["-c", r#"read -r group; cat >/dev/null; kill -s KILL -- "-$group"; sleep 0.1; rm -rf "$1""#, "sh"])
@@ -105,6 +129,10 @@ impl ControlPlane {
                 &file("sa.key"),
                 "--authorization-mode",
                 "RBAC",
+                "--audit-policy-file",
+                &file("audit.yaml"),
+                "--audit-log-path",
+                &file("audit.log"),
                 "--token-auth-file",
                 &file("tokens.csv"),
                 "--service-cluster-ip-range",
@@ -244,6 +272,14 @@ impl ControlPlane {
         command.env("KUBECTL_APPLYSET", "true").args(args).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// `kubectl proxy`: plain HTTP on a port, TLS with the server. Ends with this control plane at the latest.
+    pub(super) fn proxy(&self, port: u16) -> Child {
+        let group = self.children.first().map_or(0, |first| i32::try_from(first.id()).unwrap());
+        let mut command = Command::new(self.bin.join("kubectl"));
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(["proxy", "--port", &port.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(group).spawn().unwrap()
+    }
+
     /// What kubectl prints; it must work.
     pub(crate) fn kubectl_ok(&self, args: &[&str]) -> String {
         let output = self.kubectl(args);
@@ -254,6 +290,32 @@ impl ControlPlane {
     /// Applies YAML with kubectl, server-side, as a person would (field manager `kubectl`).
     pub(crate) fn apply(&self, yaml: &str) {
         self.with_file("apply --server-side", yaml);
+    }
+
+    /// What a user has written so far, dry runs left out; of an empty name what everybody has. In the order of the answers.
+    pub(crate) fn writes(&self, user: &str) -> Vec<Write> {
+        let log = fs::read_to_string(self.dir.join("audit.log")).unwrap_or_default();
+        let mut found = Vec::new();
+        for line in log.lines().filter(|line| line.contains(user) && !line.contains("dryRun=All")) {
+            let Ok(event) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let object = &event["objectRef"];
+            let write = Write {
+                user: text(&event["user"]["username"]),
+                verb: text(&event["verb"]),
+                resource: match object["subresource"].as_str() {
+                    None => text(&object["resource"]),
+                    Some(sub) => format!("{}/{sub}", text(&object["resource"])),
+                },
+                namespace: text(&object["namespace"]),
+                name: text(&object["name"]),
+                code: event["responseStatus"]["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0),
+            };
+            if user.is_empty() || write.user == user {
+                found.push(write);
+            }
+        }
+        found
     }
 
     fn with_file(&self, command: &str, yaml: &str) {
@@ -282,6 +344,17 @@ serviceaccount-token-controller,deployment-controller,replicaset-controller,stat
 cronjob-controller,disruption-controller,persistentvolume-binder-controller,\
 root-ca-certificate-publisher-controller";
 
+/// Every write, without bodies.
+const AUDIT: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: None, verbs: [get, list, watch]}
+- {level: None, resources: [{group: '', resources: [events]}, {group: events.k8s.io}]}
+- {level: None, users: ['system:kube-scheduler', 'system:apiserver']}
+- {level: Metadata}
+";
+
 /// One large node, played by kwok.
 const NODE: &str = "apiVersion: v1
 kind: Node
@@ -289,7 +362,7 @@ metadata: {name: node-0, annotations: {kwok.x-k8s.io/node: fake}, labels: {kuber
 status: {allocatable: {cpu: \"64\", memory: 256Gi, pods: \"1000\"}, capacity: {cpu: \"64\", memory: 256Gi, pods: \"1000\"}}
 ";
 
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(super) fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
