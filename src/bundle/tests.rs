@@ -14,6 +14,7 @@ use crate::expand::{AppOrigin, Unit};
 use crate::lock::{BundlesLock, FleetLock};
 use crate::project::{Rules, Target};
 use crate::read::{Instance, OutputFiles, SharedObject, Tracking};
+use crate::render::facts::FactsRead;
 use crate::render::{Origin, Resource};
 use crate::resolve::{ProjectRecord, ResolvedSource};
 use crate::source::{SourceKind, SourceRequest};
@@ -116,8 +117,9 @@ impl Step {
                 let cluster = fleet.clusters.iter().position(|cluster| Some(cluster.name.as_str()) == on.text());
                 out.units.push(unit(node, cluster.expect("a cluster of the case")));
                 let sources = items(node, "objects").iter().filter_map(Node::text);
-                let renders =
-                    sources.map(|text| Arc::clone(shared.entry(text.to_owned()).or_insert_with(|| rendered(text))));
+                let renders = sources.map(|text| {
+                    Arc::clone(shared.entry(text.to_owned()).or_insert_with(|| rendered(text, node.get("facts"))))
+                });
                 out.renders.push(match node.get("failed").and_then(Node::text) {
                     Some(why) => Err(why.to_owned()),
                     None => Ok(renders.collect()),
@@ -138,10 +140,22 @@ impl Step {
     }
 }
 
-fn rendered(text: &str) -> Arc<Rendered> {
+fn rendered(text: &str, read: Option<&Node>) -> Arc<Rendered> {
     let origin = Origin { span: Span::NONE, edits: Vec::new(), steps: Vec::new() };
     let resources = parse(text).into_iter().map(|body| Resource { body, origin: origin.clone() });
-    Arc::new(Rendered { resources: resources.collect(), ..Rendered::default() })
+    let mut facts = FactsRead::default();
+    if let Some(read) = read {
+        facts.kube_version = read.get("kubeVersion").and_then(Node::text).map(str::to_owned);
+        let answers = read.get("apiVersions").and_then(Node::as_map).into_iter().flat_map(Map::iter);
+        facts.api_versions =
+            answers.map(|(key, node)| (key.text().unwrap().to_owned(), node.as_bool().unwrap())).collect();
+        facts.all_api_versions = read.get("everything").is_some();
+        facts.assumed = items(read, "assumed")
+            .iter()
+            .map(|word| if word.text() == Some("kubeVersion") { "kubeVersion" } else { "apiVersions" })
+            .collect();
+    }
+    Arc::new(Rendered { resources: resources.collect(), facts, ..Rendered::default() })
 }
 
 fn key(text: &str) -> AppKey {
