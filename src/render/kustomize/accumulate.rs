@@ -18,7 +18,7 @@ use super::fieldspec::FieldSpec;
 use super::file::{self, Generator, Kustomization, Label, Text, Var};
 use super::helm::Helm;
 use super::load::{Base, BaseKey, Found, Frame, KustomizationFile, Loader};
-use super::object::Object;
+use super::object::{Object, str_node};
 use super::objects::Objects;
 use super::openapi::OpenApi;
 use super::remote::{self, Remote};
@@ -696,7 +696,11 @@ fn without_validated_by(body: &Node) -> Option<Option<Node>> {
     let alone = labels.as_map().is_some_and(|labels| labels.len() == 1);
     let last = metadata.iter().last().is_some_and(|(key, _)| key.text() == Some("labels"));
     let names: Vec<&str> = labels.as_map().into_iter().flat_map(Map::iter).filter_map(|(key, _)| key.text()).collect();
-    let as_written_anew = last && labels.span().is_none() && names.is_sorted();
+    let own_style = |(_, value): (&Node, &Node)| value.style() == str_node(value.text().unwrap_or_default()).style();
+    let as_written_anew = last
+        && labels.span().is_none()
+        && names.is_sorted()
+        && labels.as_map().is_some_and(|labels| labels.iter().all(own_style));
     if !alone && !as_written_anew {
         return Some(None);
     }

@@ -8,9 +8,9 @@
 //!
 //! Nodes are never copied where nothing changes. Depth is bounded by the reader's limit on nesting.
 
-use super::object::{set_key, string_value, untyped};
+use super::object::{is_other_than_string, set_key, string_value, untyped};
 use super::openapi::{Schemas, Type};
-use crate::yaml::{Dialect, Map, Node, Style, Tag, View, plain_tag};
+use crate::yaml::{Map, Node, Style, Tag, View};
 
 const DIRECTIVE: &str = "$patch";
 
@@ -146,6 +146,7 @@ fn directive(word: &str) -> Result<Directive, String> {
 }
 
 fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: Schemas<'_>) -> Result<Out, String> {
+    let style = patch.map_or(dest.style(), Node::style);
     let (Some(entries), patch) = (dest.as_map(), patch.and_then(Node::as_map)) else { return Ok(Out::Keep) };
     let mut changes: Vec<(usize, Out)> = Vec::new();
     for (at, (key, value)) in entries.iter().enumerate() {
@@ -173,6 +174,10 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
         return Ok(Out::Keep);
     }
     let mut copy = dest.clone();
+    if entries.is_empty() && !added.is_empty() {
+        // What was empty is written in the manner of what comes in.
+        copy = copy.with_style(style);
+    }
     if let Some(map) = copy.map_mut() {
         let entries = map.entries_mut();
         let mut gone = Vec::new();
@@ -197,9 +202,7 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
 /// writes over it.
 fn is_ambiguous(node: &Node) -> bool {
     let plain = matches!(node.style(), Style::Plain | Style::Untyped);
-    let reads_otherwise =
-        |text: &str| !text.is_empty() && !text.contains('\n') && plain_tag(Dialect::V2, text) != Tag::Str;
-    plain && string_value(node).is_some_and(reads_otherwise)
+    plain && string_value(node).is_some_and(is_other_than_string)
 }
 
 /// A new mapping as merging it with itself leaves it: see [`is_ambiguous`].

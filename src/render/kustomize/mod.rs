@@ -254,6 +254,7 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
         if let Some(duplicate) = &object.duplicate {
             errors.push(duplicate.diagnostic());
         }
+        errors.extend(object.mistyped().cloned());
         object.body = emit::through_kyaml(&object.body);
         check_keys(&object.body, &mut errors);
         resources.push(Resource {
@@ -265,18 +266,17 @@ fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resourc
 }
 
 /// The original keeps former names in an annotation, separated by commas, and falls over ("number of previous names, number of previous
-/// namespaces, number of previous kinds not equal") when one was empty or had a comma in it.
+/// namespaces, number of previous kinds not equal") when one of several was empty, or one had a comma in it.
 fn check_history(objects: &Objects) -> Done<()> {
-    let broken = |name: &str| name.is_empty() || name.contains(',');
     for object in objects.list() {
-        if let Some(former) = object.previous.iter().find(|former| broken(&former.name)) {
-            let text = if former.name.is_empty() {
-                format!("{} had no name before it got this one", object.id())
-            } else {
-                format!("{} was called `{}` before, and a name has no commas", object.id(), former.name)
-            };
-            return Err(Diagnostic::error("kustomize/name", object.span, text).into());
-        }
+        let text = match object.previous.iter().find(|former| former.name.contains(',')) {
+            Some(former) => format!("{} was called `{}` before, and a name has no commas", object.id(), former.name),
+            None if object.unnamed > 0 && !object.previous.is_empty() => {
+                format!("{} had no name for a while", object.id())
+            }
+            None => continue,
+        };
+        return Err(Diagnostic::error("kustomize/name", object.span, text).into());
     }
     Ok(())
 }

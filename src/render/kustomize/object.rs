@@ -5,11 +5,12 @@
 
 use smol_str::SmolStr;
 
+use crate::diag::Diagnostic;
 use crate::k8s::object::{Gvk, ObjectId};
 use crate::k8s::scope::{self, Scope};
 use crate::render::Step;
-use crate::span::Span;
-use crate::yaml::{Dialect, Duplicate, Map, Node, Style, Tag, View, plain_tag};
+use crate::span::{FileId, Span};
+use crate::yaml::{self, Dialect, Duplicate, Limits, Map, Node, Style, Tag, View, plain_tag};
 
 /// The namespace in which kustomize puts what has none.
 const CLUSTER: &str = "_non_namespaceable_";
@@ -137,6 +138,8 @@ pub(super) struct Object {
     id: Id,
     /// Former ids, oldest first.
     pub previous: Vec<Previous>,
+    /// How often it had no name when one was to be kept.
+    pub unnamed: usize,
     /// Name prefixes applied so far, innermost first.
     pub prefixes: Vec<SmolStr>,
     /// Name suffixes applied so far, innermost first.
@@ -159,6 +162,8 @@ pub(super) struct Object {
     pub steps: Vec<Step>,
     /// A key that it has twice: an error when it is printed.
     pub duplicate: Option<Duplicate>,
+    /// What wrote a text into it that its field's tag does not fit: an error when it is printed, if it is still there.
+    pub mistyped: Option<Box<Diagnostic>>,
     /// Entries that are one in several places.
     pub shared: Vec<super::alias::Shared>,
 }
@@ -171,6 +176,7 @@ impl Object {
             body,
             id,
             previous: Vec::new(),
+            unnamed: 0,
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             untyped_name: false,
@@ -182,6 +188,7 @@ impl Object {
             edits: Vec::new(),
             steps: Vec::new(),
             duplicate: None,
+            mistyped: None,
             shared: Vec::new(),
         }
     }
@@ -208,8 +215,12 @@ impl Object {
         is_nil_or_empty(&self.body)
     }
 
-    /// Keeps the current id as a former one.
+    /// Keeps the current id as a former one; without a name there is none.
     pub(super) fn store_previous(&mut self) {
+        if self.id.name.is_empty() {
+            self.unnamed += 1;
+            return;
+        }
         self.previous.push(Previous {
             name: self.id.name.clone(),
             namespace: self.id.effective_namespace(),
@@ -237,11 +248,34 @@ impl Object {
         self.previous.iter().map(|previous| self.previous_id(previous)).chain(std::iter::once(self.id.clone()))
     }
 
+    /// The error of what was written into it and cannot be printed.
+    pub(super) fn mistyped(&self) -> Option<&Diagnostic> {
+        self.mistyped.as_deref().filter(|_| has_mistyped(&self.body))
+    }
+
     /// Sets the name, keeping the style in which one is written.
     pub(super) fn set_name(&mut self, name: &str) {
         set_path_text(&mut self.body, &["metadata", "name"], name);
         self.untyped_name = true;
         self.refresh();
+    }
+}
+
+/// Whether a text without quotes fits a tag.
+pub(super) fn fits(tag: Tag, text: &str) -> bool {
+    let reads_as = plain_tag(Dialect::V3, text);
+    match tag {
+        Tag::Str | Tag::Binary => true,
+        Tag::Float => matches!(reads_as, Tag::Float | Tag::Int),
+        tag => tag == reads_as,
+    }
+}
+
+fn has_mistyped(node: &Node) -> bool {
+    match node.view() {
+        View::Scalar(tag, text) => node.style() == Style::Plain && !fits(tag, text),
+        View::Seq(items) => items.iter().any(has_mistyped),
+        View::Map(map) => map.iter().any(|(_, value)| has_mistyped(value)),
     }
 }
 
@@ -274,9 +308,11 @@ pub(super) fn is_nil_or_empty(node: &Node) -> bool {
 /// (a yaml.Node with empty tag, as kyaml's setters leave it).
 pub(super) fn retexted(node: &Node, text: &str) -> Node {
     let (tag, style) = match node.style() {
-        // Nothing without a tag is no null, until it has been printed.
-        Style::Plain | Style::Flow | Style::Untyped if text.is_empty() => (Tag::Str, Style::Untyped),
-        Style::Plain | Style::Flow | Style::Untyped => (plain_tag(Dialect::V3, text), Style::Untyped),
+        Style::Plain | Style::Flow | Style::Untyped => match plain_tag(Dialect::V3, text) {
+            // Without a tag there is no null, until it has been printed.
+            Tag::Null => (Tag::Str, Style::Untyped),
+            tag => (tag, Style::Untyped),
+        },
         style => (Tag::Str, style),
     };
     Node::scalar(tag, text).with_style(style).with_span(node.span())
@@ -285,6 +321,27 @@ pub(super) fn retexted(node: &Node, text: &str) -> Node {
 /// A new scalar without a tag (kyaml `NewScalarRNode`).
 pub(super) fn untyped(text: &str) -> Node {
     retexted(&Node::null(), text)
+}
+
+/// Whether a text of one line, read by go-yaml v2 as a document, is something else than a string: then kyaml's setters put it in quotes
+/// (`IsValueNonString`).
+pub(super) fn is_other_than_string(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'+');
+    match text.as_bytes().first() {
+        None => false,
+        _ if text.contains('\n') => false,
+        Some(first) if first.is_ascii_alphanumeric() && text.bytes().all(word) => {
+            plain_tag(Dialect::V2, text) != Tag::Str
+        }
+        // A tag for nothing, and the end of a document that has not begun, are errors there.
+        Some(b'!') => false,
+        _ if text.starts_with("...") => false,
+        Some(_) => {
+            let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
+            let is_string = |node: &Node| matches!(node.tag(), Some(Tag::Str | Tag::Timestamp));
+            parsed.error.is_none() && !parsed.documents.first().is_some_and(|document| is_string(&document.root))
+        }
+    }
 }
 
 /// A scalar that kyaml takes for a string (`IsStringValue`): one without a tag is one too.
@@ -322,7 +379,7 @@ pub(super) fn key_node(text: &str) -> Node {
 pub(super) fn str_node(text: &str) -> Node {
     let style = if text.contains('\n') {
         Style::Literal
-    } else if plain_tag(Dialect::V2, text) != Tag::Str {
+    } else if is_other_than_string(text) {
         Style::DoubleQuoted
     } else {
         Style::Plain

@@ -366,6 +366,11 @@ fn apply_json(
         if let Some(duplicate) = &object.duplicate {
             return Err(Box::new(duplicate.diagnostic()));
         }
+        if let Some(error) = object.mistyped() {
+            return Err(Box::new(error.clone()));
+        }
+        // What was read again has tags.
+        object.untyped_name = false;
         let mut unprintable = crate::diag::Diagnostics::new();
         super::check_keys(&object.body, &mut unprintable);
         if let Some(error) = unprintable.0.into_iter().next() {

@@ -2,15 +2,17 @@
 //!
 //! A path that goes on inside a text is a path into the YAML or JSON that the text holds.
 
+use std::cell::Cell;
+
 use super::bounds;
 use super::fieldspec::split_field_path;
 use super::file::{FieldOptions, Replacement, Source, Target};
 use super::lookup::{Shape, Writer, lookup};
-use super::object::{Id, Object, is_nil_or_empty, retexted, selects, untyped};
+use super::object::{Id, Object, fits, is_nil_or_empty, retexted, selects, untyped};
 use super::objects::Objects;
 use crate::diag::Diagnostic;
 use crate::span::{FileId, Span};
-use crate::yaml::{self, Dialect, Limits, Node, Style, Tag, View, emit, json, plain_tag};
+use crate::yaml::{self, Dialect, Limits, Node, Style, Tag, View, emit, json};
 
 /// Does one replacement.
 ///
@@ -148,7 +150,9 @@ fn write_target(objects: &mut Objects, value: &mut Value, target: &Target, entry
             if target.options.as_ref().is_some_and(|options| options.create) {
                 value.read_with_made(at, &object.body, parts);
             }
-            let new = write(&object.body, parts, &value.node, target.options.as_ref(), untyped).map_err(|why| {
+            let mistyped = Cell::new(None);
+            let place = Place { path: parts, untyped, mistyped: &mistyped };
+            let new = write(&object.body, &place, &value.node, target.options.as_ref()).map_err(|why| {
                 let verb = if target.options.as_ref().is_some_and(|options| options.create) {
                     "find or create"
                 } else {
@@ -158,6 +162,14 @@ fn write_target(objects: &mut Objects, value: &mut Value, target: &Target, entry
                 let text = if why.is_empty() { text } else { format!("{text}: {why}") };
                 Box::new(fail(path.span, text).label(object.span, "the target"))
             })?;
+            if let Some(what) = mistyped.get() {
+                let text = format!(
+                    "field `{}` of {} is {what} and cannot become another kind of value",
+                    path.value,
+                    object.id()
+                );
+                object.mistyped = Some(Box::new(fail(path.span, text).label(object.span, "the target")));
+            }
             object.body = new;
             object.settle_shared();
             value.read_again(at, &object.body);
@@ -175,20 +187,24 @@ fn is_name(path: &[String]) -> bool {
     matches!(path, [metadata, name] if metadata == "metadata" && name == "name")
 }
 
-/// The object with a value written to all fields that a path matches. An untyped field gets the type that the new text reads as.
-fn write(
-    body: &Node,
-    path: &[String],
-    value: &Node,
-    options: Option<&FieldOptions>,
+/// Where a value is written.
+struct Place<'p> {
+    path: &'p [String],
+    /// The field has no type.
     untyped: bool,
-) -> Result<Node, String> {
+    /// Is set to what a field is whose tag the new text does not fit.
+    mistyped: &'p Cell<Option<&'static str>>,
+}
+
+/// The object with a value written to all fields that a path matches. An untyped field gets the type that the new text reads as.
+fn write(body: &Node, place: &Place<'_>, value: &Node, options: Option<&FieldOptions>) -> Result<Node, String> {
+    let path = place.path;
     let create = options.is_some_and(|options| options.create).then(|| Shape::of(value));
     if let Ok(new) = write_inside_text(body, path, value, options, create) {
         return Ok(new);
     }
-    let new = write_plainly(body, path, value, options, create)?;
-    Ok(match new.at(&["metadata", "name"]).filter(|_| untyped).map(|name| (name, name.smol())) {
+    let new = write_plainly(body, path, value, options, create, Some(place.mistyped))?;
+    Ok(match new.at(&["metadata", "name"]).filter(|_| place.untyped).map(|name| (name, name.smol())) {
         Some((name, Some(text))) => {
             let name = retexted(name, &text);
             let mut new = new.clone();
@@ -207,6 +223,7 @@ fn write_plainly(
     value: &Node,
     options: Option<&FieldOptions>,
     create: Option<Shape>,
+    mistyped: Option<&Cell<Option<&'static str>>>,
 ) -> Result<Node, String> {
     // Annotations become strings in the end, whatever they were.
     let mut parts = path.iter().filter(|part| !part.is_empty());
@@ -215,9 +232,9 @@ fn write_plainly(
     let mut set = |field: &Node, made: bool| match field.tag() {
         Some(tag) if annotation && !made && tag != Tag::Str => {
             let text = Node::str(field.smol().unwrap_or_default()).with_style(field.style());
-            written(&text, made, value, options)
+            written(&text, made, value, options, mistyped)
         }
-        _ => written(field, made, value, options),
+        _ => written(field, made, value, options, mistyped),
     };
     let mut writer = Writer { create, set: &mut set, hits: 0, detached: false };
     let new = writer.write(body, path)?;
@@ -225,7 +242,13 @@ fn write_plainly(
 }
 
 /// A field with the value in it. A scalar keeps its tag and style, only the text is new.
-fn written(field: &Node, made: bool, value: &Node, options: Option<&FieldOptions>) -> Result<Node, String> {
+fn written(
+    field: &Node,
+    made: bool,
+    value: &Node,
+    options: Option<&FieldOptions>,
+    mistyped: Option<&Cell<Option<&'static str>>>,
+) -> Result<Node, String> {
     let mut text = value.text().unwrap_or_default().to_owned();
     let delimited = options.filter(|options| !options.delimiter.is_empty());
     if let Some(options) = delimited {
@@ -255,14 +278,12 @@ fn written(field: &Node, made: bool, value: &Node, options: Option<&FieldOptions
     }
     let tag = field.tag().unwrap_or(Tag::Str);
     let quoted = matches!(field.style(), Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded);
-    let reads_as = plain_tag(Dialect::V3, &text);
-    let fits = match tag {
-        Tag::Str | Tag::Binary => true,
-        Tag::Float => matches!(reads_as, Tag::Float | Tag::Int),
-        tag => tag == reads_as,
-    };
-    if !fits && !quoted {
-        return Err(format!("the field is {} and cannot become another kind of value", field.what()));
+    if !quoted && !fits(tag, &text) {
+        let what = field.what();
+        match mistyped {
+            Some(mistyped) => mistyped.set(Some(what)),
+            None => return Err(format!("the field is {what} and cannot become another kind of value")),
+        }
     }
     Ok(Node::scalar(tag, text).with_style(field.style()).with_span(field.span()))
 }
@@ -289,7 +310,7 @@ fn write_inside_text(
             }
             return Err("the text is empty".to_owned());
         };
-        let changed = write_plainly(&document.root, inner, value, options, create)?;
+        let changed = write_plainly(&document.root, inner, value, options, create, None)?;
         let printed = print_like(&document.root, &changed, text)?;
         let tag = field.tag().unwrap_or(Tag::Str);
         let new = Node::scalar(tag, printed).with_style(field.style()).with_span(field.span());

@@ -263,7 +263,8 @@ pub(super) fn float_numbers(node: &Node) -> Node {
 }
 
 fn through_json(node: &Node, way: Way) -> Node {
-    let style = if way == Way::Text { Style::Flow } else { Style::Plain };
+    let empty = node.as_seq().is_some_and(<[Node]>::is_empty) || node.as_map().is_some_and(Map::is_empty);
+    let style = if way == Way::Text || empty { Style::Flow } else { Style::Plain };
     let new = match node.view() {
         View::Seq(items) => Node::seq(items.iter().map(|item| through_json(item, way)).collect()).with_style(style),
         View::Map(map) => {

@@ -3,8 +3,9 @@
 //! Before it prints, kustomize writes each object with go-yaml v3 and reads that again (kyaml rnode.go, `MarshalJSON`). Two things change by that. Folded
 //! texts (`>`) are written so that they read differently when some lines are indented more than others. A value that is left out in braces
 //! (`{a: }`) is written as `''` and so becomes a string. A date with a colon inside brackets is written in quotes (libyaml allows no colon in
-//! plain texts there) and so becomes a string too. What is empty and has no tag becomes null.
+//! plain texts there) and so becomes a string too. What reads as null and has no tag becomes null.
 
+use super::super::resolve::plain;
 use super::super::{Dialect, Limits, Node, Style as Written, Tag, View, parse};
 use super::Printer;
 use super::scalar::{self, Style};
@@ -20,7 +21,10 @@ pub fn through_kyaml(node: &Node) -> Node {
 fn changed(node: &Node, flow: bool) -> Option<Node> {
     let flow = flow || node.style() == Written::Flow;
     match node.view() {
-        View::Scalar(_, "") if node.style() == Written::Untyped && !flow => Some(Node::null().with_span(node.span())),
+        View::Scalar(_, "") if node.style() == Written::Untyped && flow => None,
+        View::Scalar(_, text) if node.style() == Written::Untyped && plain(Dialect::V3, text) == Tag::Null => {
+            Some(Node::scalar(Tag::Null, text).with_span(node.span()))
+        }
         View::Scalar(Tag::Null, "") if flow => Some(Node::str("").with_span(node.span())),
         View::Scalar(Tag::Timestamp, text) if flow && text.contains(':') => {
             Some(Node::str(text).with_span(node.span()))
