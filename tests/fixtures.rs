@@ -7,6 +7,8 @@
 //! - `expected-original-error.txt`: what an original said, which must stand in standard error as it is, with more around it;
 //! - `expected-exit`: the exit code;
 //! - `expected/`: the files that must lie in the copy afterwards under the same paths (and no other in the folders it names);
+//! - for Helm, whose two versions answer differently, `expected-helm3.txt`, `expected-helm4.txt`, or `expected-helm.txt` where they agree, with
+//!   `…-error.txt` for what must stand behind `Error: ` and folders `expected-helm…/` for files: the case runs once with each `--engine`;
 //! - `case.toml`: why the case exists, and `oracle = "…"` where the expectation was recorded from an original.
 //!
 //! `UPDATE=1` rewrites expectations, but never those of an original. The folders `template`, `yaml`, `k8s` and others without `input/` are data
@@ -22,7 +24,8 @@ use std::process::Command;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Arguments where a case has none, by the start of its path.
-const DEFAULTS: [(&str, &[&str]); 6] = [
+const DEFAULTS: [(&str, &[&str]); 7] = [
+    ("helm", &["helm", "rel", ".", "--kube-version", "1.33.0"]),
     ("render/kustomize", &["kustomize", "."]),
     ("render", &["build", "."]),
     ("expand", &["expand", ".", "--repo", "https://git.example.com/r.git=."]),
@@ -59,15 +62,63 @@ fn find_cases(dir: &Path, cases: &mut Vec<PathBuf>) {
     }
 }
 
-fn run_case(name: &str, case: &Path) -> Result<(), String> {
-    let update = std::env::var_os("UPDATE").is_some();
-    let recorded = fs::read_to_string(case.join("case.toml"))
-        .is_ok_and(|text| text.lines().any(|l| l.trim_start().starts_with("oracle")));
+/// The beginnings of what the two versions of Helm answered: `expected-helm3` and `expected-helm`.
+fn helm_answers(case: &Path) -> Vec<(&'static str, String)> {
+    let names: Vec<String> = fs::read_dir(case)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
+    let has = |start: &str| {
+        names.iter().any(|name| name.strip_prefix(start).is_some_and(|rest| !rest.starts_with(['3', '4'])))
+    };
+    let engines = [("helm=3", "expected-helm3"), ("helm=4", "expected-helm4")];
+    let own = engines.iter().map(|(engine, start)| (*engine, if has(start) { *start } else { "expected-helm" }));
+    own.filter(|(_, start)| has(start)).map(|(engine, start)| (engine, start.to_owned())).collect()
+}
+
+/// One version of Helm.
+fn run_helm(name: &str, case: &Path, engine: &str, start: &str) -> Result<(), String> {
+    let run = run_binary(name, case, &["--engine", engine])?;
+    let told = |what: &str| Err(format!("{engine}: {what}\nexit code {}\nstderr:\n{}", run.code, run.stderr));
+    if let Ok(error) = fs::read_to_string(case.join(format!("{start}-error.txt"))) {
+        return match run.stderr.contains(&format!("Error: {}", error.trim_end_matches('\n'))) {
+            true if run.code == 1 => Ok(()),
+            _ => told(&format!("standard error does not say what the original said:\n{error}")),
+        };
+    }
+    let want = fs::read(case.join(format!("{start}.txt"))).map_err(|e| format!("{start}.txt: {e}"))?;
+    if run.code != 0 {
+        return told("was refused");
+    }
+    if run.stdout != want {
+        return told(&difference(&String::from_utf8_lossy(&want), &String::from_utf8_lossy(&run.stdout)));
+    }
+    for (path, bytes) in tree(&case.join(start)) {
+        if fs::read(run.work.join(&path)).ok().as_deref() != Some(&bytes) {
+            return told(&format!("{} is not as the original wrote it", path.display()));
+        }
+    }
+    Ok(())
+}
+
+/// What a run of the binary in a copy of the input gave.
+struct Run {
+    arguments: Vec<String>,
+    stdout: Vec<u8>,
+    stderr: String,
+    code: i32,
+    work: PathBuf,
+    _scratch: tempfile::TempDir,
+}
+
+fn run_binary(name: &str, case: &Path, more: &[&str]) -> Result<Run, String> {
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     // A fixed folder name, so that messages with paths are the same everywhere.
     let work = scratch.path().join("fleet");
     copy_tree(&case.join("input"), &work).map_err(|e| format!("copying input: {e}"))?;
-    let arguments: Vec<String> = match fs::read_to_string(case.join("args")) {
+    let mut arguments: Vec<String> = match fs::read_to_string(case.join("args")) {
         Ok(text) => text.lines().map(str::to_owned).collect(),
         Err(_) => DEFAULTS
             .iter()
@@ -75,21 +126,35 @@ fn run_case(name: &str, case: &Path) -> Result<(), String> {
             .map(|(_, args)| args.iter().map(ToString::to_string).collect())
             .unwrap_or_default(),
     };
+    arguments.extend(more.iter().map(ToString::to_string));
     let output = Command::new(env!("CARGO_BIN_EXE_fleetc"))
         .args(&arguments)
         .current_dir(&work)
         .env("NO_COLOR", "1")
         .output()
         .map_err(|e| e.to_string())?;
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let scratch_name = scratch.path().to_string_lossy();
     let stderr = String::from_utf8_lossy(&output.stderr).replace(&*scratch_name, "");
     let stderr = stderr.replace(scratch_name.trim_start_matches('/'), "");
     let code = output.status.code().unwrap_or(-1);
-    let mut wrong = Vec::new();
     if code == 101 || code < 0 || stderr.contains("panicked at") {
         return Err(format!("fleetc {} panicked:\n{stderr}", arguments.join(" ")));
     }
+    Ok(Run { arguments, stdout: output.stdout, stderr, code, work, _scratch: scratch })
+}
+
+fn run_case(name: &str, case: &Path) -> Result<(), String> {
+    let engines = helm_answers(case);
+    if !engines.is_empty() {
+        return engines.iter().try_for_each(|(engine, start)| run_helm(name, case, engine, start));
+    }
+    let update = std::env::var_os("UPDATE").is_some();
+    let recorded = fs::read_to_string(case.join("case.toml"))
+        .is_ok_and(|text| text.lines().any(|l| l.trim_start().starts_with("oracle")));
+    let run = run_binary(name, case, &[])?;
+    let (arguments, work, code, stderr) = (&run.arguments, &run.work, run.code, &run.stderr);
+    let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
+    let mut wrong = Vec::new();
 
     let mut compare = |file: &str, got: &str| -> Result<(), String> {
         let path = case.join(file);
@@ -112,7 +177,7 @@ fn run_case(name: &str, case: &Path) -> Result<(), String> {
     }
     if case.join("expected-error.txt").exists() {
         expects_failure = true;
-        compare("expected-error.txt", &stderr)?;
+        compare("expected-error.txt", stderr)?;
     }
     if let Ok(original) = fs::read_to_string(case.join("expected-original-error.txt")) {
         expects_failure = true;

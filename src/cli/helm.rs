@@ -10,7 +10,8 @@ use fleetc::host::{Clock, FileWorld};
 use fleetc::path::{FilePath, TreePath};
 use fleetc::render::helm::{
     Capabilities, Chart, Document, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load_chart,
-    merge_values, no_values, read_archive, read_values, release_name, render, set, set_literal, set_with, values_file,
+    merge_values, no_values, parse_json, read_archive, read_values, release_name, render, set, set_literal, set_with,
+    told, values_file,
 };
 use fleetc::span::FileId;
 use fleetc::template::{Map, Options, Value};
@@ -20,6 +21,9 @@ use super::session::{print_findings, print_out};
 
 /// Stack of the thread that renders: templates include each other as deep as Helm allows.
 const STACK: usize = 1 << 30;
+
+/// Bodies and templates inside each other that the stack holds.
+const DEPTH: u32 = 12_000;
 
 /// Runs the command.
 pub(crate) fn run(args: &Helm) -> ExitCode {
@@ -82,11 +86,11 @@ fn template(args: &Helm, world: &FileWorld) -> Result<(), Failed> {
     let name = match &args.name_template {
         Some(template) => {
             let clock = Clock;
-            release_name(template, profile, &Options { effects: Some(&clock), ..Options::default() })?
+            release_name(template, &Options { effects: Some(&clock), ..Options::default() })?
         }
         None => name.to_owned(),
     };
-    let kube_version = match &args.kube_version {
+    let kube_version = match args.kube_version.as_ref().filter(|text| !text.is_empty()) {
         Some(text) => {
             Some(KubeVersion::parse(text, profile).map_err(|error| format!("invalid kube version '{text}': {error}"))?)
         }
@@ -103,7 +107,7 @@ fn template(args: &Helm, world: &FileWorld) -> Result<(), Failed> {
         },
         capabilities: Capabilities::new(profile, kube_version, &args.api_versions),
         skip_schemas: args.skip_schema_validation,
-        options: Options { effects: Some(&clock), ..Options::default() },
+        options: Options { effects: Some(&clock), max_depth: DEPTH, ..Options::default() },
     };
     let output = render(&chart, &values, &request, &Tools::default()).map_err(|refusal| {
         let hint = if refusal.debug_hint { "\n\nUse --debug flag to render out invalid YAML" } else { "" };
@@ -119,10 +123,18 @@ fn template(args: &Helm, world: &FileWorld) -> Result<(), Failed> {
 }
 
 fn finish(args: &Helm, release: &str, output: &Output, profile: Profile) -> Result<(), Failed> {
-    let show = Show { crds: args.include_crds && !args.skip_crds, hooks: !args.no_hooks, tests: !args.skip_tests };
+    let show = Show { crds: args.include_crds, hooks: !args.no_hooks, tests: !args.skip_tests };
     if let Some(folder) = &args.output_dir {
         let folder = if args.release_name { folder.join(release) } else { folder.clone() };
-        return write_folder(&folder, output, show).map_err(|error| error.to_string().into());
+        write_folder(&folder, output, show).map_err(|error| error.to_string())?;
+        return match args.show_only.first() {
+            // Everything is in the files, so there is nothing left to be shown.
+            Some(wanted) => Err(format!("could not find template {wanted} in chart").into()),
+            None => {
+                print_out("\n");
+                Ok(())
+            }
+        };
     }
     let text = output.print(show);
     if args.show_only.is_empty() {
@@ -160,7 +172,7 @@ fn write_folder(folder: &Path, output: &Output, show: Show) -> std::io::Result<(
 
 fn open_chart(path: &Path, world: &FileWorld, profile: Profile) -> Result<Chart, Failed> {
     let located = |found: Diagnostics| {
-        let message = found.iter().next().map(|error| error.message.clone()).unwrap_or_default();
+        let message = told(&found);
         let mut found = found;
         found.0.retain(|finding| !finding.span.is_none());
         Failed { message, found }
@@ -207,19 +219,23 @@ fn given_values(args: &Helm, world: &FileWorld, profile: Profile) -> Result<Map,
             (file.id, file.bytes.to_vec())
         };
         let name = path.display().to_string();
-        let read = read_values(&values_file(&name, id, &bytes), profile)
-            .map_err(|found| Failed { message: format!("failed to parse {name}"), found })?;
+        let read = read_values(&values_file(&name, id, &bytes), profile).map_err(|found| {
+            let message = told(&found);
+            let message = message.strip_prefix(&format!("cannot load {name}: ")).unwrap_or(&message);
+            Failed { message: format!("failed to parse {name}: {message}"), found }
+        })?;
         merge_values(&values, &read);
     }
     let failed = |what: &str, error: String| Failed::from(format!("failed parsing {what} data: {error}"));
     for text in &args.set_json {
         let trimmed = text.trim();
-        if trimmed.starts_with('{') {
-            let file = values_file("--set-json", FileId::NONE, trimmed.as_bytes());
-            let read = read_values(&file, profile).map_err(|_| failed("--set-json", "it is no JSON".to_owned()))?;
-            merge_values(&values, &read);
+        if trimmed.starts_with('{') && profile == Profile::V4 {
+            match parse_json(trimmed.as_bytes()) {
+                Ok(Value::Map(read)) => merge_values(&values, &read),
+                _ => return Err(format!("failed parsing --set-json data JSON: {text}").into()),
+            }
         } else {
-            set(text, SetKind::Json, &values).map_err(|error| failed("--set-json", error))?;
+            set(text, SetKind::Json, &values).map_err(|_| format!("failed parsing --set-json data {text}"))?;
         }
     }
     for text in &args.set {

@@ -95,6 +95,9 @@ fn slug(name: &str, max: i64, smart: bool) -> Result<String, Failure> {
 fn to_yaml(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
     let node = convert::to_yaml(&args.any(0))
         .map_err(|failure| Failure::new(format!("error marshaling into JSON: {}", failure.message)))?;
+    if yaml::emit::refusal(&node).is_some_and(|found| found.code == "yaml/control-character") {
+        return Err(Failure::new("error converting JSON to YAML: yaml: control characters are not allowed"));
+    }
     let mut text = yaml::emit::to_yaml(&node);
     if text.ends_with('\n') {
         text.pop();
@@ -105,14 +108,14 @@ fn to_yaml(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
 /// The first document of a text; an empty one is null.
 fn read(text: &[u8]) -> Result<Value, Failure> {
     let parsed = yaml::parse(FileId::NONE, text, Dialect::V2, &Limits::default());
-    let failed = |message: &str| Failure::new(format!("error converting YAML to JSON: yaml: {message}"));
+    let failed = |message: &str| Failure::new(format!("error converting YAML to JSON: {message}"));
     let root = match (parsed.documents.first(), parsed.error) {
         (Some(document), _) => document.root.clone(),
-        (None, Some(error)) => return Err(failed(&error.message)),
+        (None, Some(error)) => return Err(failed(&yaml::go_words(text, &error))),
         (None, None) => Node::null(),
     };
     convert::from_yaml(&root, Numbers::Float64)
-        .map_err(|found| failed(&found.iter().next().map(|error| error.message.clone()).unwrap_or_default()))
+        .map_err(|found| failed(&found.iter().next().map(yaml::go_json_words).unwrap_or_default()))
 }
 
 fn refused(value: &Value, wanted: &str) -> Failure {

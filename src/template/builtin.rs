@@ -2,9 +2,12 @@
 //!
 //! They see operands rather than values, since their messages tell a missing value from nil.
 
+use std::rc::Rc;
+
 use super::exec::{Operand, Shape};
 use super::fmt;
 use super::function::{Body, Failure};
+use super::object::Pointee;
 use super::value::{Bytes, List, UintType, Value};
 
 type Checked<T> = Result<T, Failure>;
@@ -64,6 +67,9 @@ fn printed(operands: &[Operand]) -> Checked<Bytes> {
         _ => {
             let values = operands.iter().map(|operand| match &operand.value {
                 Value::Nil => Value::from("<no value>"),
+                Value::Object(object) if object.is_pointer() && object.text().is_none() => {
+                    Value::Object(Rc::new(Pointee(Rc::clone(object))))
+                }
                 value => value.clone(),
             });
             Ok(fmt::sprint(&values.collect::<Vec<_>>())?.into())

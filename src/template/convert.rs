@@ -79,7 +79,7 @@ fn object_node(object: &dyn Object, depth: u32) -> Result<Node, Failure> {
         return to_node(&value, depth + 1);
     }
     let mut out = yaml::Map::new();
-    for (name, field) in object.fields() {
+    for (name, field) in object.json_fields() {
         out.insert(name, to_node(&field, depth + 1)?);
     }
     Ok(Node::map(out))

@@ -1,10 +1,11 @@
 //! Errors of parsing and executing templates, with Go's text and a place that callers can point at.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// A template that cannot be parsed, or an execution that failed.
+/// A template that cannot be parsed, or an execution that failed. Cheap to clone: templates fail inside each other a thousand deep.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TemplateError(Box<Details>);
+pub struct TemplateError(Arc<Details>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Details {
@@ -22,7 +23,7 @@ impl TemplateError {
     pub(super) fn syntax(name: &str, line: u32, offset: usize, reason: String) -> Self {
         let message = format!("template: {name}:{line}: {reason}");
         let name = name.to_owned();
-        Self(Box::new(Details { message, reason, name, offset: Some(offset), line, column: None, cause: None }))
+        Self(Arc::new(Details { message, reason, name, offset: Some(offset), line, column: None, cause: None }))
     }
 
     /// An error of executing `template`, a tree from the text called `name`, at a node that prints as `context`.
@@ -36,7 +37,7 @@ impl TemplateError {
             super::fmt::quote(place.template.as_bytes()),
             place.context,
         );
-        Self(Box::new(Details {
+        Self(Arc::new(Details {
             message,
             reason,
             name: place.name.to_owned(),
@@ -50,7 +51,7 @@ impl TemplateError {
     /// An error of a whole template, without a place in it.
     pub(super) fn whole(name: &str, message: String) -> Self {
         let (reason, name) = (message.clone(), name.to_owned());
-        Self(Box::new(Details { message, reason, name, offset: None, line: 0, column: None, cause: None }))
+        Self(Arc::new(Details { message, reason, name, offset: None, line: 0, column: None, cause: None }))
     }
 
     /// The name of the text that the place is in: the file, or the field that was parsed.

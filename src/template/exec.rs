@@ -89,6 +89,8 @@ pub(super) struct Budget {
     pub(super) template: Rc<str>,
     /// Calls of functions that asked for randomness.
     pub(super) random_calls: u64,
+    /// Templates that functions execute inside each other, by name.
+    pub(super) nested: BTreeMap<String, u32>,
     steps: u64,
     bytes: u64,
     /// Regular expressions that were compiled, by their text.
@@ -102,7 +104,14 @@ pub(super) fn execute(
     data: &Value,
     options: &Options<'_>,
 ) -> Result<Vec<u8>, TemplateError> {
-    let mut budget = Budget { template: Rc::from(name), random_calls: 0, steps: 0, bytes: 0, regexes: BTreeMap::new() };
+    let mut budget = Budget {
+        template: Rc::from(name),
+        random_calls: 0,
+        nested: BTreeMap::new(),
+        steps: 0,
+        bytes: 0,
+        regexes: BTreeMap::new(),
+    };
     run(scope, name, data, options, &mut budget, 0)
 }
 
@@ -259,6 +268,15 @@ impl<'a> State<'a, '_> {
         match (&operand.value, operand.shape) {
             (_, Shape::Invalid) => self.out.extend_from_slice(b"<no value>"),
             (Value::String(bytes), _) => self.out.extend_from_slice(bytes),
+            (Value::Object(object), _) if object.addressed_text().is_some() => {
+                self.out.extend(object.addressed_text().unwrap_or_default().into_bytes());
+            }
+            (Value::Object(object), _) if object.is_pointer() && object.text().is_none() => {
+                let pointee = Value::Object(Rc::new(super::object::Pointee(Rc::clone(object))));
+                if let Err(error) = super::fmt::print_to(&mut self.out, &pointee) {
+                    return self.fail(error.to_string());
+                }
+            }
             (value, _) => {
                 if let Err(error) = super::fmt::print_to(&mut self.out, value) {
                     return self.fail(error.to_string());

@@ -376,6 +376,20 @@ impl<'a> Context<'a> {
         Ok(Stream::new(effects, Rc::clone(&self.budget.template), function, number))
     }
 
+    /// Counts a template that a function begins to execute; how many of its name are executing now, this one included.
+    pub(super) fn nest(&mut self, name: &str) -> u32 {
+        let count = self.budget.nested.entry(name.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// The end of what [`Self::nest`] began.
+    pub(super) fn unnest(&mut self, name: &str) {
+        if let Some(count) = self.budget.nested.get_mut(name) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Whether a template of that name is defined.
     pub fn has_template(&self, name: &str) -> bool {
         self.scope.tree(name).is_some()

@@ -244,7 +244,7 @@ impl<'a> Reading<'a> {
     }
 
     fn failed(&self, at: &str, wanted: &str) -> String {
-        let quote = |text: &str| super::fmt::quote(text.as_bytes());
+        let quote = quote_bytes;
         format!(
             "parsing time {} as {}: cannot parse {} as {}",
             quote(self.text),
@@ -255,7 +255,7 @@ impl<'a> Reading<'a> {
     }
 
     fn out_of_range(&self, what: &str) -> String {
-        format!("parsing time {}: {what} out of range", super::fmt::quote(self.text.as_bytes()))
+        format!("parsing time {}: {what} out of range", quote_bytes(self.text))
     }
 
     fn run(mut self) -> Result<Time, String> {
@@ -266,7 +266,7 @@ impl<'a> Reading<'a> {
             text = skip(text, before).map_err(|at| self.failed(at, before))?;
             let Some(chunk) = chunk else {
                 if !text.is_empty() {
-                    let quote = |text: &str| super::fmt::quote(text.as_bytes());
+                    let quote = quote_bytes;
                     return Err(format!("parsing time {}: extra text: {}", quote(self.text), quote(text)));
                 }
                 return self.finish();
@@ -487,4 +487,18 @@ fn nanoseconds(digits: &str) -> Option<u32> {
         return None;
     }
     format!("{:0<9}", digits.get(..9).unwrap_or(digits)).parse().ok()
+}
+
+/// The time package's own quoting: every byte that is no printable ASCII in hexadecimal.
+fn quote_bytes(text: &str) -> String {
+    let mut out = String::from('"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=b'~' | 0x7f => out.push(char::from(byte)),
+            byte => out.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    out.push('"');
+    out
 }

@@ -36,6 +36,7 @@ pub mod fast;
 mod fmt;
 mod function;
 pub mod helm;
+mod json_words;
 mod layout;
 mod letters;
 mod lex;

@@ -4,6 +4,7 @@
 //! [`ListType`](super::value::ListType)s.
 
 use std::any::Any;
+use std::rc::Rc;
 
 use super::function::Method;
 use super::value::Value;
@@ -38,6 +39,16 @@ pub trait Object: Any {
         None
     }
 
+    /// What `String()` of a pointer to it returns: seen where a template prints the field of a pointer, not where a function gets a copy.
+    fn addressed_text(&self) -> Option<String> {
+        None
+    }
+
+    /// The fields that encoding/json writes, in its order.
+    fn json_fields(&self) -> Vec<(&'static str, Value)> {
+        self.fields()
+    }
+
     /// What encoding/json writes of it, if not its fields.
     fn json(&self) -> Option<Value> {
         None
@@ -50,4 +61,21 @@ pub trait Object: Any {
 
     /// For methods: the object itself, to be downcast.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// What a pointer points at: text/template prints that where it is handed a pointer.
+pub(super) struct Pointee(pub(super) Rc<dyn Object>);
+
+impl Object for Pointee {
+    fn type_name(&self) -> &str {
+        self.0.type_name().trim_start_matches('*')
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        self.0.fields()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }

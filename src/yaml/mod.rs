@@ -16,6 +16,7 @@ mod number;
 mod parse;
 mod resolve;
 mod scan;
+mod words;
 
 pub mod emit;
 pub mod json;
@@ -24,6 +25,7 @@ pub mod sigs;
 pub use node::{Map, Node, Style, Tag, View};
 pub use number::{Number, go_float, json_float};
 pub use resolve::{bool_value, plain as plain_tag, timestamp_rfc3339};
+pub use words::{go_json_words, go_words};
 
 use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::span::{FileId, Span};

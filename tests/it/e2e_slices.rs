@@ -269,7 +269,7 @@ fn a_plan_that_was_not_made_for_this_is_not_applied() {
     assert_eq!(field(plane, "e2e-plans", "configmap/settings", ".data.value"), "one");
     let again = fleet.run("apply . --yes --format json").expect(0);
     let again: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
-    assert_eq!(again["clusters"][0]["slices"][0]["result"], "unchanged");
+    assert_eq!(again["clusters"][0]["applications"][0]["result"], "unchanged");
     fleet.write("bundles/c0/apps/web.yaml", &config_map("settings", "forged"));
     assert_ne!(fleet.run("apply . --bundles bundles --yes").code, 0);
     assert_eq!(field(plane, "e2e-plans", "configmap/settings", ".data.value"), "one");

@@ -15,7 +15,7 @@ use fleetc::render::{Stop, kustomize};
 
 mod changes;
 mod objects;
-mod random;
+pub(super) mod random;
 mod sources;
 
 use changes::{Place, transformers, vars};

@@ -25,6 +25,8 @@ mod examples;
 mod faults_server;
 #[cfg(feature = "host")]
 mod git;
+#[cfg(feature = "host")]
+mod helm_expressions;
 mod holding;
 #[cfg(feature = "host")]
 mod kustomize_conformance;

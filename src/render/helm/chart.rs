@@ -119,7 +119,7 @@ pub(super) fn string(node: &Node) -> Option<String> {
 }
 
 /// A field as encoding/json finds it: by its exact name, else by one that differs in case only.
-fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+pub(super) fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     let map = node.as_map()?;
     map.get(key).or_else(|| {
         map.iter().find(|(name, _)| name.as_str().is_some_and(|n| n.eq_ignore_ascii_case(key))).map(|f| f.1)
@@ -141,6 +141,10 @@ fn load(files: Vec<ChartFile>, profile: Profile, depth: usize) -> Checked<Chart>
     };
     let span = Span::new(chart_yaml.file, 0, 0);
     let metadata = document(chart_yaml, "Chart.yaml")?;
+    check_types(&metadata, chart_yaml, profile)?;
+    if profile == Profile::V4 && depth == 0 && !matches!(text(&metadata, "apiVersion").as_str(), "" | "v1" | "v2") {
+        return Err(Diagnostic::error("helm/chart", span, "invalid chart apiVersion").into());
+    }
     let v1 = matches!(text(&metadata, "apiVersion").as_str(), "" | "v1");
     let mut chart = Chart {
         name: text(&metadata, "name"),
@@ -237,21 +241,30 @@ fn document(file: &ChartFile, what: &str) -> Checked<Node> {
 
 /// All documents of a file as JSON values.
 fn json_documents(file: &ChartFile, what: &str) -> Checked<Vec<Node>> {
-    documents(file, what)?.iter().map(|root| sigs::to_json_value(root, Numbers::Float64)).collect()
+    let failed = |found: Diagnostics| {
+        let Some(found) = found.0.into_iter().next() else { return Diagnostics::new() };
+        let words = format!("error converting YAML to JSON: {}", yaml::go_json_words(&found));
+        let said = Diagnostic::error("helm/chart", found.span, words).hint(format!("that is: {}", found.message));
+        said.trace(Span::new(file.file, 0, 0), format!("cannot load {what}")).into()
+    };
+    let roots = documents(file, what)?;
+    roots.iter().map(|root| sigs::to_json_value(root, Numbers::Float64).map_err(failed)).collect()
 }
 
 fn documents(file: &ChartFile, what: &str) -> Checked<Vec<Node>> {
     let bytes = file.data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.data);
     let parsed = yaml::parse(file.file, bytes, Dialect::V2, &Limits::default());
     if let Some(error) = parsed.error {
-        return Err(error.trace(Span::new(file.file, 0, 0), format!("cannot load {what}")).into());
+        let words = format!("error converting YAML to JSON: {}", yaml::go_words(bytes, &error));
+        let said = Diagnostic::error("helm/chart", error.span, words).hint(format!("that is: {}", error.message));
+        return Err(said.trace(Span::new(file.file, 0, 0), format!("cannot load {what}")).into());
     }
     Ok(parsed.documents.into_iter().map(|document| document.root).collect())
 }
 
 /// Values of a file: a map. Helm 4 merges all documents, Helm 3 reads the first.
 pub(super) fn values(file: &ChartFile, profile: Profile) -> Checked<Node> {
-    let mut all = json_documents(file, &file.name)?;
+    let mut all = json_documents(file, &file.name).map_err(|found| of_profile(found, profile))?;
     if profile == Profile::V3 {
         all.truncate(1);
     }
@@ -266,16 +279,61 @@ pub(super) fn values(file: &ChartFile, profile: Profile) -> Checked<Node> {
                     _ => "string",
                 };
                 let message = format!(
-                    "cannot load {}: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {what} into Go value of type map[string]interface {{}}",
-                    file.name
+                    "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
                 );
-                return Err(Diagnostic::error("helm/values", document.span(), message)
+                let found = Diagnostic::error("helm/values", document.span(), message)
                     .hint("values are a map of names to values")
-                    .into());
+                    .trace(Span::new(file.file, 0, 0), format!("cannot load {}", file.name));
+                return Err(of_profile(found.into(), profile));
             }
         }
     }
     Ok(merged)
+}
+
+/// Helm 4 says of values files what it was about.
+fn of_profile(mut found: Diagnostics, profile: Profile) -> Diagnostics {
+    if profile == Profile::V4 {
+        found.0.iter_mut().for_each(|one| one.message = format!("cannot unmarshal yaml document: {}", one.message));
+    }
+    found
+}
+
+/// What Helm says on loading a chart: the way to the file, then what is wrong with it.
+pub fn told(found: &Diagnostics) -> String {
+    let Some(first) = found.iter().next() else { return String::new() };
+    let way = first.trace.iter().rev().map(|(_, step)| format!("{step}: "));
+    way.chain([first.message.clone()]).collect()
+}
+
+/// What does not fit the Go structs that Helm reads Chart.yaml into.
+fn check_types(metadata: &Node, file: &ChartFile, profile: Profile) -> Checked<()> {
+    let (top, of_dependencies) = match profile {
+        Profile::V3 => ("chart.Metadata", "[]*chart.Dependency"),
+        Profile::V4 => ("loader.chartBase", "[]*v2.Dependency"),
+    };
+    let kind = |node: &Node| match node.view() {
+        View::Seq(_) => "array",
+        View::Map(_) => "object",
+        View::Scalar(Tag::Bool, _) => "bool",
+        View::Scalar(Tag::Int | Tag::Float, _) => "number",
+        View::Scalar(..) => "string",
+    };
+    let refuse = |node: &Node, into: String| {
+        let message =
+            format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into {into}", kind(node));
+        let found = Diagnostic::error("helm/chart", node.span(), message);
+        Err(found.trace(Span::new(file.file, 0, 0), "cannot load Chart.yaml".to_owned()).into())
+    };
+    if metadata.as_map().is_none() && !metadata.is_null() {
+        return refuse(metadata, format!("Go value of type {top}"));
+    }
+    match field(metadata, "dependencies") {
+        Some(node) if node.as_seq().is_none() && !node.is_null() => {
+            refuse(node, format!("Go struct field Metadata.dependencies of type {of_dependencies}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn dependencies(metadata: &Node) -> Vec<Dependency> {

@@ -14,7 +14,8 @@ use super::values::{empty, table};
 use super::{Capabilities, Release, objects};
 use crate::span::FileId;
 
-/// Templates inside each other; Helm gives up at a thousand of one name.
+/// Bodies and templates inside each other, where the options allow no more. Helm gives up at a thousand templates of one name, which is three
+/// and more levels each: whoever wants to see that gives more depth, and a stack for it.
 pub(super) const MAX_DEPTH: u32 = 1_200;
 
 /// One template file of a release.
@@ -131,7 +132,11 @@ pub(super) fn execute(
     files: &[File<'_>],
     around: &Surroundings<'_>,
 ) -> Result<Vec<(String, String)>, Failed> {
-    let options = Options { missing_key: MissingKey::Zero, max_depth: MAX_DEPTH, ..around.options.clone() };
+    let options = Options {
+        missing_key: MissingKey::Zero,
+        max_depth: around.options.max_depth.max(MAX_DEPTH),
+        ..around.options.clone()
+    };
     let mut rendered = Vec::new();
     for file in files {
         let base = file.name.rsplit('/').next().unwrap_or(&file.name);
@@ -141,6 +146,8 @@ pub(super) fn execute(
         let template = Value::dict(
             [("Name", file.name.as_str()), ("BasePath", file.base.as_str())].map(|(k, v)| (k, Value::from(v))),
         );
+        let template =
+            template.as_map().map_or(Value::Nil, |map| Value::Map(map.with_type(objects::values_type(around.profile))));
         file.context.insert("Template".into(), template);
         let context = Value::Map(file.context.with_type(objects::values_type(around.profile)));
         let out = set.execute(&file.name, &context, &options).map_err(|error| told(error, around.profile))?;

@@ -37,7 +37,7 @@ impl Rules {
             let rooted = line.strip_prefix('/');
             let name_only = rooted.is_none() && !line.contains('/');
             let pattern = rooted.unwrap_or(line);
-            let glob = PathPattern::new(pattern).ok_or_else(|| format!("`{pattern}` is no pattern"))?;
+            let glob = PathPattern::new(pattern).ok_or("syntax error in pattern")?;
             rules.push(Rule { glob, negated, directories, name_only });
         }
         Ok(Rules(rules))

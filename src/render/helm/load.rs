@@ -29,7 +29,9 @@ pub fn folder(world: &dyn World, root: &FilePath) -> Checked<Vec<ChartFile>> {
         ignore = String::from_utf8_lossy(&file.bytes).into_owned();
     }
     let rules = Rules::parse(&ignore).map_err(|error| {
-        Diagnostics::from(Diagnostic::error("helm/ignore", Span::NONE, format!("`{}/.helmignore`: {error}", root.path)))
+        Diagnostics::from(
+            Diagnostic::error("helm/ignore", Span::NONE, error).hint(format!("look at `{}/.helmignore`", root.path)),
+        )
     })?;
     let mut files = Vec::new();
     walk(world, root, "", &rules, &mut files, 0)?;

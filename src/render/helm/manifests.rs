@@ -186,15 +186,15 @@ fn head(text: &str, profile: Profile) -> Result<Head, String> {
         Profile::V3 => "releaseutil.SimpleHead",
         Profile::V4 => "util.SimpleHead",
     };
-    let converting = |message: &str| format!("error converting YAML to JSON: yaml: {message}");
+    let converting = |words: &str| format!("error converting YAML to JSON: {words}");
     let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
     let root = match (parsed.documents.first(), parsed.error) {
         (Some(document), _) => document.root.clone(),
-        (None, Some(error)) => return Err(converting(&error.message)),
+        (None, Some(error)) => return Err(converting(&yaml::go_words(text.as_bytes(), &error))),
         (None, None) => Node::null(),
     };
     to_json_value(&root, Numbers::Float64)
-        .map_err(|errors| converting(&errors.iter().next().map(|error| error.message.clone()).unwrap_or_default()))?;
+        .map_err(|errors| converting(&errors.iter().next().map(yaml::go_json_words).unwrap_or_default()))?;
     let value = root;
     let wrong = |node: &Node, field: &str, wanted: &str| {
         let into = if field.is_empty() {

@@ -37,7 +37,7 @@ use crate::yaml::Node;
 pub use crate::template::helm::Profile;
 pub use application::build;
 pub use archive::read as read_archive;
-pub use chart::{Chart, ChartFile, Dependency};
+pub use chart::{Chart, ChartFile, Dependency, told};
 pub use load::{folder, values_file};
 pub use manifests::{Document, show_only};
 pub use strvals::{Kind as SetKind, set, set_literal, set_with};
@@ -77,20 +77,26 @@ impl KubeVersion {
     /// # Errors
     /// It is no version: a sentence.
     pub fn parse(text: &str, profile: Profile) -> Result<Self, String> {
-        let bare = text.strip_prefix('v').unwrap_or(text);
+        let trimmed = text.trim_start();
+        let bare = trimmed.strip_prefix('v').unwrap_or(trimmed);
         let numbers: String = bare.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-        let mut parts = numbers.trim_end_matches('.').split('.');
-        let mut next = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
-        let (Some(major), Some(minor)) = (next(), next()) else {
-            return Err(format!("could not parse \"{text}\" as version"));
+        // Whole numbers between single dots; what follows is left aside.
+        let parts: Vec<&str> = numbers.split('.').take_while(|part| !part.is_empty()).collect();
+        let [major, minor, ..] = parts.as_slice() else {
+            return Err(match parts.is_empty() {
+                true => format!("could not parse \"{text}\" as version"),
+                false => format!("illegal version string \"{text}\""),
+            });
         };
-        let patch = next().unwrap_or_else(|| "0".to_owned());
-        let (version, normalized) = match profile {
-            Profile::V3 => {
-                let version = format!("v{major}.{minor}.{patch}");
-                (version.clone(), version)
-            }
-            Profile::V4 => (format!("v{bare}"), format!("v{major}.{minor}.{patch}")),
+        if let Some(part) = parts.iter().find(|part| part.len() > 1 && part.starts_with('0')) {
+            return Err(format!("illegal zero-prefixed version component \"{part}\" in \"{text}\""));
+        }
+        let (major, minor) = ((*major).to_owned(), (*minor).to_owned());
+        let normalized = format!("v{}", parts.join("."));
+        let version = match profile {
+            Profile::V3 => normalized.clone(),
+            Profile::V4 if text.starts_with('v') => text.to_owned(),
+            Profile::V4 => format!("v{text}"),
         };
         Ok(KubeVersion { version, normalized, major, minor })
     }
@@ -131,7 +137,7 @@ impl Capabilities {
             }
         });
         let api_versions = API_VERSIONS.iter().chain(more).cloned().collect();
-        Capabilities { kube_version, api_versions, helm_version, go_version: "go1.26" }
+        Capabilities { kube_version, api_versions, helm_version, go_version: "go1.26.8" }
     }
 }
 
@@ -306,6 +312,17 @@ pub fn newest<'v>(constraint: &str, versions: &[&'v str]) -> Option<&'v str> {
     allowed.reduce(|best, next| if is_compatible(&format!(">{best}"), next) { next } else { best })
 }
 
+/// A JSON text as values, as encoding/json reads it.
+///
+/// # Errors
+/// It is no JSON.
+pub fn parse_json(text: &[u8]) -> Result<Value, String> {
+    match crate::template::helm::parse_json_prefix(text)? {
+        (value, length) if text.get(length..).is_none_or(|rest| rest.trim_ascii().is_empty()) => Ok(value),
+        _ => Err("text behind the value".to_owned()),
+    }
+}
+
 /// No values.
 pub fn no_values() -> Map {
     values::empty()
@@ -326,10 +343,13 @@ pub fn render(chart: &Arc<Chart>, user: &Map, request: &Request<'_>, tools: &Too
         return Err(plain("library charts are not installable".to_owned()));
     }
     missing_dependencies(chart, request.profile).map_err(plain)?;
-    check_release_name(&request.release.name).map_err(plain)?;
+    check_release_name(&request.release.name, request.profile).map_err(plain)?;
     let mut output = Output::default();
     let mut root = Instance::new(chart);
-    root.resolve(user, request.profile, &mut output.warnings).map_err(plain)?;
+    root.resolve(user, request.profile, &mut output.warnings).map_err(|message| match request.profile {
+        Profile::V3 => plain(message),
+        Profile::V4 => plain(format!("chart dependencies processing failed: {message}")),
+    })?;
     let values = Coalesce { profile: request.profile, keep_nulls: false, warnings: &mut output.warnings }
         .chart(&root, user)
         .map_err(plain)?;
@@ -387,13 +407,14 @@ pub fn render(chart: &Arc<Chart>, user: &Map, request: &Request<'_>, tools: &Too
     Ok(output)
 }
 
-/// The name that `--name-template` makes: a template without data.
+/// The name that `--name-template` makes: a template without data, with sprig alone (what Helm adds belongs to charts).
 ///
 /// # Errors
 /// It is no template, or fails: a sentence.
-pub fn release_name(template: &str, profile: Profile, options: &Options<'_>) -> Result<String, String> {
-    let functions = crate::template::helm::functions(profile);
-    let parsed = Template::parse("name-template", template, functions).map_err(|error| error.to_string())?;
+pub fn release_name(template: &str, options: &Options<'_>) -> Result<String, String> {
+    let mut functions = crate::template::Functions::builtins();
+    crate::template::sprig::extend(&mut functions);
+    let parsed = Template::parse("name-template", template, &functions).map_err(|error| error.to_string())?;
     let out = parsed.execute(&Value::Nil, options).map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
@@ -417,22 +438,29 @@ fn missing_dependencies(chart: &Chart, profile: Profile) -> Result<(), String> {
 }
 
 /// What Helm takes as the name of a release (chartutil.ValidateReleaseName).
-fn check_release_name(name: &str) -> Result<(), String> {
+fn check_release_name(name: &str, profile: Profile) -> Result<(), String> {
+    let failed = |what: &str| match profile {
+        Profile::V3 => Err(format!("release name \"{name}\": {what}")),
+        Profile::V4 => Err(format!("release name check failed: release name \"{name}\": {what}")),
+    };
     let label = |part: &str| {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let ends = part.as_bytes().first().zip(part.as_bytes().last());
         ends.is_some_and(|(first, last)| inner(*first) && inner(*last)) && part.bytes().all(|b| inner(b) || b == b'-')
     };
     if name.is_empty() {
-        return Err("no name provided".to_owned());
+        return failed("no name provided");
     }
     if name.len() > 53 || !name.split('.').all(label) {
-        return Err(format!(
-            "release name \"{name}\": invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
-        ));
+        return failed(
+            "invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53",
+        );
     }
     Ok(())
 }
+
+/// Places of a chain of templates that are shown.
+const MAX_PLACES: usize = 12;
 
 /// The error with the places of its chain, from the innermost outward.
 fn located(failed: &engine::Failed, files: &[engine::File<'_>]) -> Diagnostics {
@@ -450,7 +478,8 @@ fn located(failed: &engine::Failed, files: &[engine::File<'_>]) -> Diagnostics {
     let marked = reason.split_once(MESSAGE_START).and_then(|(_, rest)| rest.rsplit_once(MESSAGE_END));
     let reason = marked.map_or(reason, |(message, _)| message);
     let mut diagnostic = Diagnostic::error("helm/template", place(innermost), reason);
-    for error in chain {
+    // A template that includes itself a thousand times is told often enough by a few of them.
+    for error in chain.take(MAX_PLACES) {
         diagnostic = diagnostic.trace(place(error), format!("called from `{}`", error.name()));
     }
     diagnostic.into()

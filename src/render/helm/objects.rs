@@ -1,7 +1,6 @@
 //! What templates of a chart see beside values: `.Release`, `.Chart`, `.Capabilities`, `.Files`, with the types that each profile gives them.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::k8s::glob::Glob;
@@ -19,6 +18,8 @@ use super::{Capabilities, Release};
 static VALUES_V3: MapType = MapType { name: "chartutil.Values", element: Element::Any, methods: VALUES };
 /// Helm 4's.
 static VALUES_V4: MapType = MapType { name: "common.Values", element: Element::Any, methods: VALUES };
+static MAINTAINERS: ListType = ListType { name: "[]*chart.Maintainer", element: Element::Any, methods: &[] };
+static DEPENDENCIES: ListType = ListType { name: "[]*chart.Dependency", element: Element::Any, methods: &[] };
 static FILES: MapType = MapType { name: "engine.files", element: Element::ByteSlice, methods: FILES_METHODS };
 static VERSIONS_V3: ListType = ListType { name: "chartutil.VersionSet", element: Element::String, methods: VERSIONS };
 static VERSIONS_V4: ListType = ListType { name: "common.VersionSet", element: Element::String, methods: VERSIONS };
@@ -51,8 +52,12 @@ fn values_table(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
 }
 
 fn path_value(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
-    super::values::scalar(&args.map(0), &args.text(1))
-        .ok_or_else(|| Failure::new(format!("\"{}\" is not a value", args.text(1))))
+    let path = args.text(1);
+    if path.is_empty() {
+        return Err(Failure::new("YAML path cannot be empty"));
+    }
+    let key = path.rsplit('.').next().unwrap_or_default();
+    super::values::scalar(&args.map(0), &path).ok_or_else(|| Failure::new(format!("\"{key}\" is not a value")))
 }
 
 const VERSIONS: &[Method] = &[Method {
@@ -142,6 +147,9 @@ pub(super) fn release(release: &Release) -> Value {
     ])
 }
 
+/// The name of what `.Chart` of Helm 3 embeds.
+const EMBEDDED: &str = "Metadata";
+
 /// A Go struct of the program.
 #[derive(Debug)]
 struct Struct {
@@ -149,8 +157,10 @@ struct Struct {
     pointer: bool,
     fields: Vec<(&'static str, Value)>,
     methods: &'static [Method],
+    /// What `String()` of a pointer to it returns.
     text: Option<String>,
-    json: Option<Value>,
+    /// What encoding/json writes, where that is not the fields.
+    json: Option<Vec<(&'static str, Value)>>,
 }
 
 impl Object for Struct {
@@ -162,6 +172,15 @@ impl Object for Struct {
         self.pointer
     }
 
+    /// Fields of what is embedded are found as its own.
+    fn field(&self, name: &str) -> Option<Value> {
+        let own = self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
+        own.or_else(|| match self.fields.first() {
+            Some((EMBEDDED, Value::Object(inner))) => inner.field(name),
+            _ => None,
+        })
+    }
+
     fn fields(&self) -> Vec<(&'static str, Value)> {
         self.fields.clone()
     }
@@ -170,12 +189,12 @@ impl Object for Struct {
         self.methods
     }
 
-    fn text(&self) -> Option<String> {
+    fn addressed_text(&self) -> Option<String> {
         self.text.clone()
     }
 
-    fn json(&self) -> Option<Value> {
-        self.json.clone()
+    fn json_fields(&self) -> Vec<(&'static str, Value)> {
+        self.json.clone().unwrap_or_else(|| self.fields.clone())
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -205,14 +224,14 @@ pub(super) fn capabilities(capabilities: &Capabilities, profile: Profile) -> Val
         Profile::V3 => (&VERSIONS_V3, "chartutil.KubeVersion", "*chartutil.Capabilities"),
         Profile::V4 => (&VERSIONS_V4, "common.KubeVersion", "*common.Capabilities"),
     };
-    let kube_version = Struct {
-        type_name: kube,
-        pointer: false,
-        fields: vec![("Version", of(&version.version)), ("Major", of(&version.major)), ("Minor", of(&version.minor))],
-        methods: KUBE_VERSION,
-        text: Some(version.normalized.clone()),
-        json: None,
-    };
+    let mut fields =
+        vec![("Version", of(&version.version)), ("Major", of(&version.major)), ("Minor", of(&version.minor))];
+    let json = Some(fields.clone());
+    if profile == Profile::V4 {
+        fields.insert(1, ("normalizedVersion", of(&version.normalized)));
+    }
+    let text = Some(version.normalized.clone());
+    let kube_version = Struct { type_name: kube, pointer: false, fields, methods: KUBE_VERSION, text, json };
     let mut json = vec![("version", of(capabilities.helm_version)), ("go_version", of(capabilities.go_version))];
     let mut helm = vec![
         ("Version", of(capabilities.helm_version)),
@@ -230,7 +249,7 @@ pub(super) fn capabilities(capabilities: &Capabilities, profile: Profile) -> Val
         fields: helm,
         methods: &[],
         text: None,
-        json: Some(Value::dict(json)),
+        json: Some(json),
     };
     let list = capabilities.api_versions.iter().map(|version| Value::from(version.as_str())).collect();
     let fields = vec![
@@ -289,32 +308,33 @@ pub(super) fn chart(
             let value = match *go {
                 "Name" => Value::from(name),
                 "APIVersion" if chart.field("apiVersion").is_empty() => Value::from("v1"),
-                "Dependencies" => Value::list(dependencies.iter().map(|d| dependency(d, profile)).collect()),
-                _ => field(chart.metadata.get(yaml), *kind, profile),
+                "Dependencies" => {
+                    let list_type = if profile == Profile::V3 { &DEPENDENCIES } else { &ANY_LIST };
+                    let items = dependencies.iter().map(|d| dependency(d, profile)).collect();
+                    Value::List(List::new(list_type, items))
+                }
+                _ => field(super::chart::field(&chart.metadata, yaml), *kind, profile),
             };
             (*go, value)
         })
         .collect();
-    let written: Vec<(&str, Value)> = FIELDS
+    let mut written: Vec<(&'static str, Value)> = FIELDS
         .iter()
         .zip(&fields)
         .filter(|(_, (_, value))| value.is_true())
         .map(|((_, yaml, _), (_, value))| (*yaml, value.clone()))
         .collect();
-    fields.push(("IsRoot", Value::Bool(root)));
     if profile == Profile::V4 {
+        fields.push(("IsRoot", Value::Bool(root)));
         return Value::dict(fields);
     }
-    let mut json: BTreeMap<&str, Value> = written.into_iter().collect();
-    json.insert("IsRoot", Value::Bool(root));
-    Value::Object(Rc::new(Struct {
-        type_name: "struct { chart.Metadata; IsRoot bool }",
-        pointer: false,
-        fields,
-        methods: &[],
-        text: None,
-        json: Some(Value::dict(json)),
-    }))
+    written.push(("IsRoot", Value::Bool(root)));
+    let object = |type_name, fields, json| {
+        Value::Object(Rc::new(Struct { type_name, pointer: false, fields, methods: &[], text: None, json }))
+    };
+    let metadata = object("chart.Metadata", fields, None);
+    let fields = vec![(EMBEDDED, metadata), ("IsRoot", Value::Bool(root))];
+    object("struct { chart.Metadata; IsRoot bool }", fields, Some(written))
 }
 
 fn field(node: Option<&Node>, kind: Kind, profile: Profile) -> Value {
@@ -342,9 +362,10 @@ fn field(node: Option<&Node>, kind: Kind, profile: Profile) -> Value {
             let one = |item: &Node| {
                 let fields: Vec<(&'static str, Value)> =
                     MAINTAINER.iter().map(|(go, yaml, kind)| (*go, field(item.get(yaml), *kind, profile))).collect();
-                record("*chart.Maintainer", fields, profile)
+                record("*chart.Maintainer", fields, &["name", "email", "url"], profile)
             };
-            Value::List(List::new(&ANY_LIST, items.iter().map(one).collect()))
+            let list_type = if profile == Profile::V3 { &MAINTAINERS } else { &ANY_LIST };
+            Value::List(List::new(list_type, items.iter().map(one).collect()))
         }
     }
 }
@@ -364,12 +385,21 @@ fn dependency(dependency: &super::chart::Dependency, profile: Profile) -> Value 
         ),
         ("Alias", of(&dependency.alias)),
     ];
-    record("*chart.Dependency", fields, profile)
+    const JSON: [&str; 8] = ["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
+    record("*chart.Dependency", fields, &JSON, profile)
 }
 
-fn record(type_name: &'static str, fields: Vec<(&'static str, Value)>, profile: Profile) -> Value {
+/// A struct with the names of its fields in JSON, where empty ones are left out but for a dependency's repository.
+fn record(
+    type_name: &'static str,
+    fields: Vec<(&'static str, Value)>,
+    names: &[&'static str],
+    profile: Profile,
+) -> Value {
     if profile == Profile::V4 {
         return Value::dict(fields);
     }
-    Value::Object(Rc::new(Struct { type_name, pointer: true, fields, methods: &[], text: None, json: None }))
+    let named = names.iter().zip(&fields).map(|(name, (_, value))| (*name, value.clone()));
+    let json = Some(named.filter(|(name, value)| *name == "repository" || value.is_true()).collect());
+    Value::Object(Rc::new(Struct { type_name, pointer: true, fields, methods: &[], text: None, json }))
 }

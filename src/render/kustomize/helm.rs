@@ -259,7 +259,7 @@ impl Build<'_> {
         let options = Options { effects: self.loader.tools.effects(), ..Options::default() };
         let name = match (chart.release_name.as_str(), chart.name_template.value.as_str()) {
             ("", "") => "release-name".to_owned(),
-            ("", template) => helm::release_name(template, profile, &options)
+            ("", template) => helm::release_name(template, &options)
                 .map_err(|why| fail(chart.name_template.span, format!("`nameTemplate`: {why}")))?,
             (name, "") => name.to_owned(),
             _ => return Err(fail(chart.span, "cannot set --name-template and also specify a name")),

@@ -396,6 +396,7 @@ impl Printer {
                 self.push("=");
                 if let Value::Object(object) = value
                     && object.is_pointer()
+                    && verb == 'v'
                 {
                     // Go prints the address.
                     self.push("0xc000000000");

@@ -30,6 +30,9 @@ pub const MESSAGE_END: &str = "HELM_ERR_END";
 
 const SECOND: i64 = 1_000_000_000;
 
+/// Templates of one name inside each other.
+const MAX_NESTED: u32 = 1_000;
+
 /// The name under which texts given to `tpl` execute.
 const TPL: &str = "gotpl";
 
@@ -105,7 +108,20 @@ fn required(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
 }
 
 fn include(context: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
-    Ok(Value::String(context.execute(&args.text(0), &args.any(1))?))
+    let name = args.text(0);
+    if !context.has_template(&name) {
+        let quoted = fmt::quote(args.bytes(0));
+        let message = format!("template: no template {quoted} associated with template {TPL:?}");
+        let cause = super::TemplateError::whole(&name, message.clone());
+        return Err(Failure { message, cause: Some(cause) });
+    }
+    if context.nest(&name) > MAX_NESTED + 1 {
+        let message = format!("rendering template has a nested reference name: {name}: unable to execute template");
+        return Err(Failure::new(message));
+    }
+    let out = context.execute(&name, &args.any(1));
+    context.unnest(&name);
+    Ok(Value::String(out?))
 }
 
 fn tpl(context: &mut Context<'_>, args: Arguments<'_>, functions: &Functions) -> Outcome {
@@ -171,7 +187,7 @@ fn from_json(args: Arguments<'_>, wanted: &str, go_type: &str) -> Outcome {
 
 /// A value as go-yaml v3 prints it with an indent of two; its own numbers, not JSON's.
 fn pretty(value: &Value) -> Result<String, Failure> {
-    let node = with_go_floats(convert::to_yaml(value)?, value);
+    let node = quoted_for_readers_of_old(go_node(value)?);
     let mut text = yaml::emit::to_yaml_v3(&node);
     if text.ends_with('\n') {
         text.pop();
@@ -179,35 +195,68 @@ fn pretty(value: &Value) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// `1000000.0` is `1e+06` to go-yaml, which is not told about JSON.
-fn with_go_floats(node: Node, value: &Value) -> Node {
-    match value {
-        Value::Float(f, FloatType::Float64) => Node::scalar(Tag::Float, yaml::go_float(*f)),
-        Value::List(list) if !list.is_nil() => {
-            let items = node.as_seq().unwrap_or_default().iter().cloned();
-            Node::seq(items.zip(list.to_vec()).map(|(node, value)| with_go_floats(node, &value)).collect())
+/// go-yaml quotes texts that were booleans or numbers to base 60 in YAML 1.1, keys too.
+fn quoted_for_readers_of_old(node: Node) -> Node {
+    const BOOLEANS: [&str; 16] =
+        ["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF"];
+    let base60 = |text: &str| {
+        let mut parts = text.strip_prefix(['-', '+']).unwrap_or(text).split(':');
+        let first = parts.next().unwrap_or_default();
+        let rest: Vec<&str> = parts.map(|part| part.split_once('.').map_or(part, |(whole, _)| whole)).collect();
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+        let sixty = |part: &&str| digits(part) && (part.len() == 1 || part.len() == 2 && *part < "6");
+        !rest.is_empty() && !first.starts_with('_') && digits(first) && rest.iter().all(sixty)
+    };
+    let old = |node: &Node| {
+        node.tag() == Some(Tag::Str) && node.text().is_some_and(|text| BOOLEANS.contains(&text) || base60(text))
+    };
+    let quoted =
+        |node: &Node| if old(node) { node.clone().with_style(yaml::Style::DoubleQuoted) } else { node.clone() };
+    match node.view() {
+        yaml::View::Seq(items) => Node::seq(items.iter().cloned().map(quoted_for_readers_of_old).collect()),
+        yaml::View::Map(map) => {
+            let mut out = yaml::Map::with_capacity(map.len());
+            map.iter().for_each(|(key, value)| out.push(quoted(key), quoted_for_readers_of_old(value.clone())));
+            Node::map(out)
         }
+        yaml::View::Scalar(..) => quoted(&node),
+    }
+}
+
+/// A value as go-yaml sees it, which is not told about JSON: `1000000.0` is `1e+06`, the fields of a struct have names in small letters.
+fn go_node(value: &Value) -> Result<Node, Failure> {
+    Ok(match value {
+        Value::Float(f, FloatType::Float64) => Node::scalar(Tag::Float, yaml::go_float(*f)),
+        Value::List(list) if !list.is_nil() => Node::seq(list.to_vec().iter().map(go_node).collect::<Result<_, _>>()?),
         Value::Map(map) if !map.is_nil() => {
+            // The way through JSON first: it refuses what is nested too deep.
+            convert::to_yaml(value)?;
             let mut out = yaml::Map::with_capacity(map.len());
             for (key, value) in map.entries() {
-                let name = convert::utf8(&key);
-                let item = node.get(&name).cloned().unwrap_or_else(Node::null);
-                out.insert(name, with_go_floats(item, &value));
+                out.insert(convert::utf8(&key), go_node(&value)?);
             }
             Node::map(out)
         }
-        _ => node,
-    }
+        Value::Object(object) if object.json().is_none() => {
+            let mut out = yaml::Map::new();
+            for (name, value) in object.fields() {
+                if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+                    out.insert(name.to_lowercase(), go_node(&value)?);
+                }
+            }
+            Node::map(out)
+        }
+        value => convert::to_yaml(value)?,
+    })
 }
 
 /// A duration of a Go duration text, or of a number of seconds (Helm 4's asDuration).
 fn duration(value: &Value) -> Result<i64, Failure> {
     match value {
         Value::Int(n, IntType::Duration) => Ok(*n),
-        Value::Int(n, _) => Ok(n.saturating_mul(1_000_000_000)),
-        Value::Uint(n, _) => Ok(i64::try_from(*n).unwrap_or(i64::MAX).saturating_mul(1_000_000_000)),
-        #[expect(clippy::cast_possible_truncation, reason = "as Go's conversion of a float")]
-        Value::Float(f, _) => Ok((f * 1e9) as i64),
+        Value::Int(n, _) => n.checked_mul(SECOND).ok_or_else(|| overflow(n)),
+        Value::Uint(n, _) => i64::try_from(*n).ok().and_then(|n| n.checked_mul(SECOND)).ok_or_else(|| overflow(n)),
+        Value::Float(f, _) => seconds(*f),
         Value::String(text) => {
             let text = text.to_text();
             let text = text.trim();
@@ -217,15 +266,31 @@ fn duration(value: &Value) -> Result<i64, Failure> {
             if let Ok(nanos) = super::time::parse_duration(text) {
                 return Ok(nanos);
             }
-            #[expect(clippy::cast_possible_truncation, reason = "as Go's conversion of a float")]
-            match text.parse::<f64>() {
-                Ok(seconds) => Ok((seconds * 1e9) as i64),
+            match super::number::parse_float(text) {
+                Ok(number) => seconds(number),
                 Err(_) => Err(Failure::new(format!("could not parse duration {}", fmt::quote(text.as_bytes())))),
             }
         }
         Value::Nil => Err(Failure::new("invalid duration")),
         other => Err(Failure::new(format!("unsupported duration type {}", other.type_name()))),
     }
+}
+
+fn overflow(seconds: impl std::fmt::Display) -> Failure {
+    Failure::new(format!("duration seconds overflow: {seconds}"))
+}
+
+/// So many seconds in nanoseconds.
+fn seconds(seconds: f64) -> Result<i64, Failure> {
+    let shown = || yaml::go_float(seconds);
+    if !seconds.is_finite() {
+        return Err(Failure::new(format!("invalid duration seconds: {}", shown())));
+    }
+    if seconds.abs() > 9_223_372_036.0 {
+        return Err(overflow(shown()));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "in range, and rounded to zero as Go does")]
+    Ok((seconds * 1e9) as i64)
 }
 
 fn lenient(value: &Value) -> i64 {

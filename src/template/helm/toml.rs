@@ -3,6 +3,9 @@
 //! Tables come after the plain keys of their parent, indented by two spaces a level; keys are sorted; arrays of tables have their own
 //! headers. Reading is the `toml` crate's, integers stay integers.
 
+use std::rc::Rc;
+
+use crate::template::clock::Time;
 use crate::template::fmt;
 use crate::template::function::{Failure, Outcome};
 use crate::template::value::{FloatType, Value};
@@ -11,13 +14,17 @@ const MAX_DEPTH: usize = 200;
 
 /// Writes a value, which must be a table.
 pub(super) fn write(value: &Value) -> Result<String, String> {
-    let Value::Map(_) = value else {
-        return Err(match value {
-            Value::Nil => "toml: cannot encode a nil map".to_owned(),
-            _ => "toml: top-level values must be Go maps or structs".to_owned(),
-        });
-    };
     let mut out = String::new();
+    match value {
+        Value::Map(_) => {}
+        Value::Nil => return Err("toml: cannot encode a nil map".to_owned()),
+        value if !is_tables(value) && !matches!(value, Value::Complex(..)) => {
+            // The encoder writes a plain value without a key.
+            inline(value, 0, &mut out)?;
+            return Ok(out);
+        }
+        _ => return Err("toml: top-level values must be Go maps or structs".to_owned()),
+    }
     table(value, &mut Vec::new(), &mut out)?;
     Ok(out)
 }
@@ -84,6 +91,10 @@ fn inline(value: &Value, depth: usize, out: &mut String) -> Result<(), String> {
         Value::Uint(n, _) => out.push_str(&n.to_string()),
         Value::Float(f, float) => out.push_str(&float_text(*f, *float)),
         Value::String(bytes) => quote(&bytes.to_text(), out),
+        Value::ByteSlice(bytes) => {
+            let digits: Vec<String> = bytes.iter().map(ToString::to_string).collect();
+            out.push_str(&format!("[{}]", digits.join(", ")));
+        }
         Value::List(list) => {
             out.push('[');
             for (at, item) in list.to_vec().iter().enumerate() {
@@ -106,6 +117,13 @@ fn inline(value: &Value, depth: usize, out: &mut String) -> Result<(), String> {
             }
             out.push('}');
         }
+        Value::Object(object) => match (object.json(), object.type_name()) {
+            (Some(text), "time.Time") => {
+                out.push_str(&String::from_utf8_lossy(&fmt::sprint(&[text]).unwrap_or_default()))
+            }
+            (Some(Value::String(text)), _) => quote(&text.to_text(), out),
+            _ => return Err("toml: top-level values must be Go maps or structs".to_owned()),
+        },
         other => return Err(format!("toml: unsupported type: {}", other.type_name())),
     }
     Ok(())
@@ -120,7 +138,6 @@ fn float_text(f: f64, float: FloatType) -> String {
     }
     let text = fmt::format_float(f, b'g', fmt::Precision::Shortest, float == FloatType::Float32);
     match text.split_once('e') {
-        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0e{exponent}"),
         None if !text.contains('.') => format!("{text}.0"),
         _ => text,
     }
@@ -167,7 +184,11 @@ fn from_toml(value: toml::Value) -> Value {
         toml::Value::Integer(n) => Value::int64(n),
         toml::Value::Float(f) => Value::float(f),
         toml::Value::Boolean(b) => Value::Bool(b),
-        toml::Value::Datetime(time) => Value::from(time.to_string()),
+        toml::Value::Datetime(time) => {
+            let text = time.to_string();
+            Time::parse("2006-01-02T15:04:05.999999999Z07:00", &text)
+                .map_or_else(|_| Value::from(text), |time| Value::Object(Rc::new(time)))
+        }
         toml::Value::Array(items) => Value::list(items.into_iter().map(from_toml).collect()),
         toml::Value::Table(table) => Value::dict(table.into_iter().map(|(key, value)| (key, from_toml(value)))),
     }

@@ -1,5 +1,5 @@
 //! sprig's date functions over [`Time`]. What is no date means now, which needs the clock of [`Effects`](crate::template::Effects).
-//! Zones: UTC, and `Local`, which is UTC; other names need a time zone database and are refused by name.
+//! Zones are those of the time zone database that is built in, whatever the machine has; `Local` is UTC.
 
 use std::rc::Rc;
 
@@ -59,10 +59,18 @@ fn time_of(context: &Context<'_>, value: &Value, name: &str) -> Result<Time, Fai
 
 fn formatted(context: &Context<'_>, layout: &[u8], date: &Value, zone: &str) -> Outcome {
     let time = time_of(context, date, "date")?;
-    if !matches!(zone, "Local" | "UTC" | "") {
-        return Err(Failure::new(format!("the time zone `{zone}` is not known: only UTC is")));
-    }
-    Ok(Value::from(time.in_utc().format(&String::from_utf8_lossy(layout))))
+    Ok(Value::from(in_zone(time, zone).format(&String::from_utf8_lossy(layout))))
+}
+
+/// The instant in a zone of the time zone database; in UTC for `Local` and for names that it does not have.
+fn in_zone(time: Time, zone: &str) -> Time {
+    let known = jiff::tz::TimeZone::get(zone).ok().filter(|known| known.iana_name() == Some(zone));
+    let instant = jiff::Timestamp::from_second(time.unix()).ok();
+    let Some((known, instant)) = known.zip(instant) else { return time.in_utc() };
+    let info = known.to_offset_info(instant);
+    let mut letters = [0; 5];
+    letters.iter_mut().zip(info.abbreviation().bytes()).for_each(|(slot, byte)| *slot = byte);
+    Time { offset: info.offset().seconds(), zone: letters, ..time }
 }
 
 const DATE_IN_ZONE: Native = |context, args| formatted(context, args.bytes(0), &args.any(1), &args.text(2));

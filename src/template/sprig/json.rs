@@ -4,7 +4,7 @@ use super::nil_pointer;
 use crate::template::convert::json_float;
 use crate::template::function::{Arguments, Context, Entry, Failure, Outcome};
 use crate::template::value::{Bytes, Value};
-use crate::template::{encoding, fmt};
+use crate::template::{encoding, fmt, json_words};
 
 pub(super) const TABLE: &[Entry] = &[
     ("fromJson", "s", |_, args| Ok(parse(args.bytes(0)).unwrap_or_default())),
@@ -70,7 +70,7 @@ fn write_value(out: &mut String, value: &Value, form: Form, depth: usize) -> Res
         Value::Object(object) => match object.json() {
             Some(value) => write_value(out, &value, form, depth + 1)?,
             None => {
-                let fields = object.fields().into_iter().map(|(name, item)| (Bytes::from(name), item));
+                let fields = object.json_fields().into_iter().map(|(name, item)| (Bytes::from(name), item));
                 write_entries(out, &fields.collect::<Vec<_>>(), form, depth)?;
             }
         },
@@ -135,8 +135,11 @@ fn quote(out: &mut String, text: &[u8], escape: bool) {
     out.push('"');
 }
 
-/// Numbers are float64; of two equal keys the later wins. The error's text is our own.
+/// Numbers are float64; of two equal keys the later wins. Errors have the words of Go.
 pub(in crate::template) fn parse(text: &[u8]) -> Result<Value, String> {
+    if let Some(words) = json_words::refusal(text) {
+        return Err(words);
+    }
     let text = String::from_utf8_lossy(text);
     let parsed: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("invalid JSON: {error}"))?;
     Ok(convert(&parsed))

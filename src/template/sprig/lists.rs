@@ -172,7 +172,15 @@ const CHUNK: Native = |_, args| {
             let chunks = items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect();
             Ok(Value::List(List::new(&CHUNKS, chunks)))
         }
-        None => Err(Failure::new("runtime error: makeslice: len out of range")),
+        None => {
+            // Go computes a number of chunks all the same, and that is 0 for as many items as the size has below zero.
+            let short = usize::try_from(args.int(0).unsigned_abs())
+                .is_ok_and(|size| (1..=size).contains(&items.len().saturating_sub(1)));
+            if short {
+                return Ok(Value::List(List::new(&CHUNKS, Vec::new())));
+            }
+            Err(Failure::new("runtime error: makeslice: len out of range"))
+        }
     }
 };
 
