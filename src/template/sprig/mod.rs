@@ -1,7 +1,7 @@
 //! sprig 3.3.0, the function library of Argo CD's and Helm's templates: one module a family, each a table name → signature → function.
 //!
 //! Same results and same error texts as sprig, with these exceptions, each deliberate: `keys` and `values` are sorted by key, where Go's
-//! order is random; `Local` is UTC, since the core has no environment, and no other zone is known; functions that need a clock or
+//! order is random; `Local` is UTC, since the core has no environment, and other zones are those of the database that is built in; functions that need a clock or
 //! randomness fail unless [`Options`](super::Options) brings [`Effects`](super::Effects); of private keys that templates bring along only
 //! RSA, P-256, Ed25519 and DSA are read, and signatures of P-256 need no randomness; `env`, `expandenv` and `getHostByName` do not exist.
 //! Results are limited in size, where Go would run out of memory.
