@@ -157,6 +157,10 @@ fn merge_map(dest: &Node, patch: Option<&Node>, ty: Option<Type<'_>>, schemas: S
                 changes.push((at, Out::New(restyled(value.clone(), Style::DoubleQuoted))));
             }
             Out::Keep => {}
+            // One that was empty has taken its style from what came in.
+            Out::New(new) if new.as_map().is_some() && value.as_map().is_some_and(Map::is_empty) => {
+                changes.push((at, Out::New(new)));
+            }
             Out::New(new) => changes.push((at, Out::New(restyled(new, value.style())))),
             Out::Gone => changes.push((at, Out::Gone)),
         }

@@ -162,7 +162,7 @@ fn write_target(objects: &mut Objects, value: &mut Value, target: &Target, entry
                 let text = if why.is_empty() { text } else { format!("{text}: {why}") };
                 Box::new(fail(path.span, text).label(object.span, "the target"))
             })?;
-            if let Some(what) = mistyped.get() {
+            if let Some(what) = mistyped.get().filter(|_| object.mistyped.is_none()) {
                 let text = format!(
                     "field `{}` of {} is {what} and cannot become another kind of value",
                     path.value,
