@@ -235,6 +235,9 @@ pub(crate) struct Plan {
     /// Show what would change if this field manager applied (`argocd-controller`, `kubectl`): for moving to fleetc
     #[arg(long, value_name = "MANAGER")]
     pub(crate) compare_as: Option<String>,
+    /// After so many seconds a cluster that is not done counts as failed
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) timeout: u64,
     /// Print the report as Markdown for a comment of a pull request, short enough for one
     #[arg(long, conflicts_with = "format")]
     pub(crate) markdown: bool,

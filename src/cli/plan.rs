@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use fleetc::diag::{Cause, Diagnostic};
 use fleetc::plan::file::PlanFile;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
             target.input.removals = Removals::None;
         }
     }
+    planning.run.deadline = Some(Duration::from_secs(args.timeout));
     let limits = Limits { deletes: args.planning.max_deletes, removals: args.planning.max_removals };
     let clusters: Vec<ClusterPlan> = planning.plan(limits).into_iter().map(|(plan, _)| plan).collect();
     let options = planning.targets.first().map(|target| target.input.options.clone()).unwrap_or_default();

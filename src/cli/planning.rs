@@ -171,7 +171,10 @@ impl Planning {
 fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Site>, Diagnostics), ExitCode> {
     let build = Build { fleet: args.fleet.clone(), output: None, keep_going: false };
     let mut assembly = Assembly::make(&build)?;
-    let mut diagnostics = std::mem::take(&mut assembly.diagnostics);
+    let mut diagnostics = Diagnostics::new();
+    // What lies in the folder of the bundles, and would stand in the way of writing them, is nothing to a plan.
+    let of_fleet = std::mem::take(&mut assembly.diagnostics).into_iter().filter(|found| found.cause != Cause::Answer);
+    diagnostics.extend(of_fleet);
     let Some(assembled) = assembly.assembled.take() else {
         let why = "an error leaves open which application is where, and a missing one would read as a removal";
         diagnostics.push(Diagnostic::note("plan/nothing-planned", Span::NONE, format!("nothing was planned: {why}")));

@@ -1,7 +1,7 @@
 //! As what the cluster serves the kinds that a plan is about: group by group, only those that are asked for.
 //!
-//! What is not served is absent, never guessed from the name of a kind. A kind whose version is gone is looked up in the version that the
-//! server prefers for its group, since an inventory may name an old one.
+//! What is not served is absent, never guessed from the name of a kind. A kind that its version does not have is looked up in all versions
+//! of its group, since an inventory may name an old one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,13 +29,14 @@ impl Kinds {
         let mut kinds = Kinds::default();
         let wanted: BTreeSet<&Gvk> = wanted.collect();
         kinds.load_versions(talk, wanted.iter().map(|gvk| (*gvk).clone()).collect()).await?;
-        // Versions that are gone: whichever the group has now.
+        // Kinds that their version does not have (any more): whichever versions the group has now. That other kinds have the version says
+        // nothing about this one.
         let missing: BTreeSet<&SmolStr> = wanted
             .iter()
-            .filter(|gvk| !gvk.group.is_empty() && kinds.versions.get(&gvk.api_version()).is_some_and(Vec::is_empty))
+            .filter(|gvk| !gvk.group.is_empty() && kinds.exact(gvk).is_none())
             .map(|gvk| &gvk.group)
             .collect();
-        let groups = all(talk.limit(), missing.into_iter().map(|group| preferred(talk, group))).await;
+        let groups = all(talk.limit(), missing.into_iter().map(|group| versions(talk, group))).await;
         let mut more = Vec::new();
         for found in groups {
             more.extend(found?);
@@ -79,11 +80,12 @@ async fn list(talk: &Talk, of: &Gvk) -> Result<Vec<Resource>, Trouble> {
     Ok(answer.as_ref().map(|list| resources(list, of)).unwrap_or_default())
 }
 
-/// The version that the server prefers for a group; `None` where it has no such group.
-async fn preferred(talk: &Talk, group: &str) -> Result<Option<Gvk>, Trouble> {
-    let answer = talk.read(Request::get(format!("/apis/{group}"))).await?;
-    let version = answer.as_ref().and_then(|node| node.at(&["preferredVersion", "version"])).and_then(Node::smol);
-    Ok(version.map(|version| Gvk { group: group.into(), version, kind: SmolStr::default() }))
+/// The versions that the server has for a group; none where it has no such group.
+async fn versions(talk: &Talk, group: &str) -> Result<Vec<Gvk>, Trouble> {
+    let answer = talk.read(Request::get(format!("/apis/{group}"))).await?.unwrap_or_else(Node::null);
+    let list = answer.get("versions").and_then(Node::as_seq).unwrap_or_default();
+    let versions = list.iter().filter_map(|item| item.get("version").and_then(Node::smol));
+    Ok(versions.map(|version| Gvk { group: group.into(), version, kind: SmolStr::default() }).collect())
 }
 
 /// The resources of an APIResourceList; subresources are none.

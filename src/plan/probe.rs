@@ -525,7 +525,7 @@ impl Probe<'_> {
                 Ok(self.anew(at, desired, &live, &fields))
             }
             500.. if !text.contains("webhook") && !is_untyped(response) => {
-                Err(Trouble(format!("{}: {text}", self.reference(desired))))
+                Err(Trouble(format!("{}: {}", self.reference(desired), about(&desired.gvk, response))))
             }
             401 => Err(Trouble(format!("the credentials are not accepted: {text}"))),
             429 => Err(Trouble(format!("the server is too busy: {text}"))),
@@ -590,7 +590,7 @@ impl Probe<'_> {
         }
         match response.status {
             500.. if !text.contains("webhook") && !is_untyped(&response) => {
-                Err(Trouble(format!("{}: {text}", desired.reference())))
+                Err(Trouble(format!("{}: {}", desired.reference(), about(&desired.gvk, &response))))
             }
             401 | 429 => Err(Trouble(format!("{}: {text}", desired.reference()))),
             _ => Ok(self.refuse(at, desired, about(&desired.gvk, &response))),

@@ -85,7 +85,9 @@ impl Leaving<'_> {
     async fn item(&self, item: &Item) -> Result<Left, Trouble> {
         let reference = item_reference(item);
         let live = self.members.find(self.talk, self.ground, &item.gvk, &reference).await?;
-        let mut action = Action::new(reference.clone(), item.gvk.clone(), Verb::Forget);
+        // In the version that the cluster has it in now.
+        let served = self.ground.kinds.any(&item.gvk).map(|resource| resource.gvk.clone());
+        let mut action = Action::new(reference.clone(), served.unwrap_or_else(|| item.gvk.clone()), Verb::Forget);
         let mut task = Task { prune: true, ..Task::new(reference.clone(), Phase::Sync, 0) };
         let Some(live) = live else {
             action.why = match self.ground.kinds.any(&item.gvk) {

@@ -406,3 +406,112 @@ fn close(schema: &mut serde_json::Value) {
         map.values_mut().for_each(close);
     }
 }
+
+#[test]
+fn what_cannot_be_changed_is_made_anew_and_marked() {
+    let mut cluster = MemoryCluster::default();
+    let claim = |size: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db, namespace: default}}\nspec: {{serviceName: {size}, selector: {{matchLabels: {{app: db}}}}, template: {{metadata: {{labels: {{app: db}}}}, spec: {{containers: [{{name: db, image: db}}]}}}}}}\n---\n"
+        )
+    };
+    install(&mut cluster, &[App("shop", "", &format!("{DEPLOYMENT}{}", claim("a")))]);
+    let other = DEPLOYMENT
+        .replace("matchLabels: {app: web}", "matchLabels: {app: web, tier: x}")
+        .replace("labels: {app: web}", "labels: {app: web, tier: x}");
+    let (plan, _) = one(&mut cluster, "", &format!("{other}{}", claim("a")));
+    let action = &plan.actions[0];
+    assert_eq!((plan.actions.len(), &action.verb), (1, &Verb::Recreate), "{:?}", lines(&plan));
+    assert!(
+        action.dangers[0].contains("deleted and made anew, since `spec.selector` cannot be changed"),
+        "{:?}",
+        action.dangers
+    );
+    // What holds data is not deleted for that, unless it says so itself.
+    let (plan, _) = one(&mut cluster, "", &format!("{DEPLOYMENT}{}", claim("b")));
+    assert_eq!((&plan.actions[0].verb, &plan.status), (&Verb::Refuse, &Status::Blocked), "{:?}", lines(&plan));
+    let forced = claim("b").replace(
+        "{name: db, namespace: default}",
+        "{name: db, namespace: default, annotations: {argocd.argoproj.io/sync-options: Force=true}}",
+    );
+    let (plan, _) = one(&mut cluster, "", &format!("{DEPLOYMENT}{forced}"));
+    assert_eq!(plan.actions[0].verb, Verb::Recreate, "{:?}", lines(&plan));
+}
+
+#[test]
+fn generated_names_that_nothing_refers_to_go_last_and_uncounted() {
+    let mut cluster = MemoryCluster::default();
+    let uses = |name: &str| {
+        DEPLOYMENT.replace("containers:", &format!("volumes: [{{name: c, configMap: {{name: {name}}}}}], containers:"))
+    };
+    let names: Vec<String> =
+        "bcdfghkmt245".chars().map(|c| format!("settings-{}", String::from(c).repeat(10))).collect();
+    let old: String = names.iter().skip(1).map(|name| config(name, "x")).collect();
+    install(&mut cluster, &[App("shop", PRUNES, &format!("{old}{}", uses(&names[1])))]);
+    let options = Options { cluster_deletes: Some(0), ..Options::default() };
+    let now = format!("{}{}", config(&names[0], "y"), uses(&names[0]));
+    let (plan, _) = planned(&mut cluster, with(options.clone(), &[App("shop", PRUNES, &now)]));
+    let slice = &plan.slices[0];
+    let deletes: Vec<usize> = slice
+        .actions
+        .iter()
+        .filter(|action| matches!(action.verb, Verb::Delete(_)))
+        .map(|action| action.place.position)
+        .collect();
+    assert_eq!(deletes, (2..13).collect::<Vec<_>>(), "{:?}", lines(slice));
+    assert!(slice.actions.iter().all(|action| action.withheld.is_none()) && slice.counted_deletions() == 0);
+    // One that something still refers to is a deletion like any other.
+    let (plan, _) = planned(
+        &mut cluster,
+        with(options, &[App("shop", PRUNES, &format!("{}{}", config(&names[0], "y"), uses(&names[1])))]),
+    );
+    assert!(plan.slices[0].actions.iter().any(|action| action.withheld.is_some()), "{:?}", lines(&plan.slices[0]));
+}
+
+#[test]
+fn a_scaler_keeps_its_replicas() {
+    let mut cluster = MemoryCluster::default();
+    install(&mut cluster, &[App("shop", "", DEPLOYMENT)]);
+    let scale = r#"{"spec":{"replicas":7}}"#;
+    let path = "/apis/apps/v1/namespaces/default/deployments/web/scale";
+    let answer = cluster.act("horizontal-pod-autoscaler", Method::Patch, path, scale);
+    assert!(answer.is_success(), "{}", answer.text);
+    let (plan, _) = one(&mut cluster, "", DEPLOYMENT);
+    assert!(plan.status == Status::Ready && !plan.has_changes(), "{:?}", lines(&plan));
+    let (plan, _) = one(&mut cluster, "", &DEPLOYMENT.replace("web:1", "web:2"));
+    assert_eq!(lines(&plan), ["change Deployment.apps default/web .spec.template.spec.containers[name=web].image"]);
+    assert!(plan.actions[0].yields[0].contains("HorizontalPodAutoscaler"), "{:?}", plan.actions[0].yields);
+}
+
+/// The version of an inventory is gone for one kind, while another kind of the group still has it: the object is not lost for that.
+#[test]
+fn a_kind_that_left_its_version_is_found_in_another() {
+    let mut cluster = MemoryCluster::default();
+    let crd = |kind: &str, versions: &[&str]| {
+        let list: Vec<String> = versions
+            .iter()
+            .map(|name| format!(r#"{{"name":"{name}","served":true,"storage":{},"schema":{{"openAPIV3Schema":{{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}}}}"#, *name == "v1"))
+            .collect();
+        let plural = format!("{}s", kind.to_lowercase());
+        format!(
+            r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"{plural}.example.com"}},"spec":{{"group":"example.com","scope":"Namespaced","names":{{"kind":"{kind}","plural":"{plural}"}},"versions":[{}]}}}}"#,
+            list.join(",")
+        )
+    };
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    for kind in ["Apple", "Pear"] {
+        create(&mut cluster, path, &crd(kind, &["v1", "v1alpha1"]));
+    }
+    cluster.settle();
+    let object = |kind: &str| {
+        format!("apiVersion: example.com/v1alpha1\nkind: {kind}\nmetadata: {{name: one, namespace: default}}\n---\n")
+    };
+    install(&mut cluster, &[App("shop", PRUNES, &(object("Apple") + &object("Pear")))]);
+    let patched =
+        cluster.act("kubectl-edit", Method::Patch, &format!("{path}/pears.example.com"), &crd("Pear", &["v1"]));
+    assert!(patched.is_success(), "{}", patched.text);
+    cluster.settle();
+    let (plan, _) = one(&mut cluster, PRUNES, &object("Apple"));
+    assert_eq!(lines(&plan), ["delete Pear.example.com default/one"]);
+    assert_eq!(plan.actions[0].gvk.api_version(), "example.com/v1");
+}
