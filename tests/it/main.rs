@@ -22,6 +22,8 @@ mod e2e_owners;
 mod e2e_slices;
 mod examples;
 #[cfg(feature = "host")]
+mod faults;
+#[cfg(feature = "host")]
 mod faults_server;
 #[cfg(feature = "host")]
 mod git;
