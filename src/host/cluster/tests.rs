@@ -183,21 +183,19 @@ fn two_hundred_clusters_a_hanging_and_a_dead_one() {
         });
         (connection(&url, AuthInfo::default(), QUICK), machine)
     });
-    let begin = Instant::now();
     let before = thread_count();
     let mut said = Vec::new();
     let mut threads = 0;
     let results = driver.run(work.collect(), RunOptions::default(), &mut |at, _| {
-        said.push((at, begin.elapsed()));
+        said.push(at);
         threads = threads.max(thread_count());
     });
     let wanted: Vec<Option<usize>> = (0..200).map(|at| Some(if at == 7 || at == 8 { 0 } else { 5 })).collect();
     assert_eq!(results, wanted);
     assert_eq!(counts.all.load(Ordering::SeqCst), 199 * 5);
-    // The hanging one ends last, at its timeout; nobody waited for it.
-    assert_eq!(said.last().map(|(at, _)| *at), Some(7));
-    let others = said.iter().filter(|(at, _)| *at != 7).map(|(_, at)| *at).max().unwrap();
-    assert!(others < said[199].1, "{others:?}");
+    // Nobody waits for the hanging one: it ends at its timeout, and by then most others have long ended, however busy the machine is.
+    let hanging = said.iter().position(|at| *at == 7).unwrap();
+    assert!(hanging > 100, "{hanging}");
     // Other tests of this process have threads, too, some one hundred; a thread a cluster would be two hundred more.
     assert!(threads < before + 150, "{threads} threads, {before} before");
 }
