@@ -19,6 +19,9 @@ const LICENCES: [&str; 11] = [
     "MIT-0",
 ];
 
+/// Crates that name a file instead of a licence, and what is in it.
+const IN_A_FILE: [(&str, &str); 1] = [("libyaml-safer", "MIT")];
+
 /// Crates that are shipped in several versions, each with the reason.
 const TWICE: [(&str, &str); 4] = [
     ("hashbrown", "gix-hashtable is one release behind indexmap"),
@@ -68,7 +71,8 @@ fn allowed(expression: &str) -> bool {
 fn licences_may_be_shipped() {
     let shipped = shipped(&[]);
     assert!(shipped.len() > 20, "cargo tree listed only {} packages", shipped.len());
-    let wrong: Vec<_> = shipped.iter().filter(|(_, _, licence)| !allowed(licence)).collect();
+    let in_a_file = |name: &str| IN_A_FILE.iter().any(|(known, licence)| *known == name && LICENCES.contains(licence));
+    let wrong: Vec<_> = shipped.iter().filter(|(name, _, licence)| !allowed(licence) && !in_a_file(name)).collect();
     assert!(wrong.is_empty(), "licences that are not on the list: {wrong:?}");
 }
 
