@@ -134,7 +134,7 @@ pub struct FactsRecord {
 }
 
 /// Stands for the whole list of API versions.
-pub(super) const ALL_API_VERSIONS: &str = "*";
+pub const ALL_API_VERSIONS: &str = "*";
 
 impl FactsRecord {
     fn node(&self) -> Node {

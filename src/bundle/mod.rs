@@ -50,7 +50,8 @@ pub use changes::{
 };
 pub use hold::held_files;
 pub use index::{
-    Entry, FactsRecord, Index, Known, NamespaceRecord, ObjectRef, ScopeRecord, SourceRecord, State, WORKING_TREE,
+    ALL_API_VERSIONS, Entry, FactsRecord, Index, Known, NamespaceRecord, ObjectRef, ScopeRecord, SourceRecord, State,
+    WORKING_TREE,
 };
 pub use layout::{APPS, INDEX, encode as encode_name};
 pub use previous::{Journal, OldBundle, OldFile, OldIndex, Previous};

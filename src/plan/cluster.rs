@@ -38,7 +38,6 @@ async fn fill(talk: &Talk, input: &ClusterInput, plan: &mut ClusterPlan) -> Resu
     let ground = Ground::load(talk, input).await?;
     plan.identity.clone_from(&ground.identity);
     plan.version.clone_from(&ground.version);
-    plan.notes.extend(ground.facts_differ.iter().cloned());
     let mut removals: Vec<&Parent> = Vec::new();
     for (app, parent) in &ground.parents {
         plan.owned += parent.items.len();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::bundle::{Entry, ObjectRef, State};
+use crate::bundle::{Entry, FactsRecord, ObjectRef, State};
 use crate::digest::Digest;
 use crate::inventory::{PART_OF_LABEL, ParentName, SliceKey};
 use crate::k8s::object::{Gvk, ObjectId};
@@ -65,8 +65,8 @@ pub struct DesiredSlice {
     pub released: Vec<ObjectRef>,
     /// Objects that it leaves to another application of the cluster.
     pub yields: Vec<(ObjectRef, crate::application::AppKey)>,
-    /// Whether its render may have read facts about the cluster: charts may ask for the Kubernetes version and the APIs.
-    pub reads_facts: bool,
+    /// What its renders asked about the cluster, with the answers that they got.
+    pub facts: FactsRecord,
     /// Wave of the Application object among its siblings of an app-of-apps.
     pub wave: i64,
 }
@@ -267,7 +267,7 @@ impl DesiredSlice {
             record: Record::of(entry, context.cluster, digest),
             released: entry.excluded.iter().chain(&entry.declares).cloned().collect(),
             yields: entry.yields.clone(),
-            reads_facts: entry.sources.iter().any(|source| !source.chart.is_empty()),
+            facts: entry.facts.clone(),
             wave: entry.wave,
             key,
             parent,

@@ -16,7 +16,7 @@ use super::record::Record;
 use super::talk::{Talk, Trouble, node, refused};
 use crate::api::{Request, encode};
 use crate::application::AppKey;
-use crate::bundle::ObjectRef;
+use crate::bundle::{ALL_API_VERSIONS, FactsRecord, ObjectRef};
 use crate::cluster::Facts;
 use crate::inventory::{Item, Parent, ParentName, SLICE_LABEL, SliceKey};
 use crate::k8s::conflict;
@@ -54,8 +54,8 @@ pub struct Ground {
     pub known: BTreeSet<AppKey>,
     /// Applications of which it is not known now what they declare: held, refused, or left out by a filter.
     pub silent: BTreeSet<AppKey>,
-    /// What differs between the facts that the renders read and the cluster; empty for nothing.
-    pub facts_differ: Vec<String>,
+    /// What renders of this cluster were told.
+    pub facts: Facts,
     /// `data` of argocd-cm, by instance.
     pub settings: BTreeMap<String, Node>,
     /// Rules of the fleet for fields that others own.
@@ -86,6 +86,7 @@ impl Ground {
             version,
             known: input.known.clone(),
             options: input.options.clone(),
+            facts: input.facts.clone(),
             settings: input.settings.clone(),
             conflicts: input.conflicts.clone(),
             wanted: input.elsewhere.clone(),
@@ -103,10 +104,12 @@ impl Ground {
         let mut gvks: BTreeSet<Gvk> = items.collect();
         let fresh = input.slices.iter().filter(|slice| slice.state == SliceState::Fresh);
         gvks.extend(fresh.flat_map(|slice| slice.objects.iter().map(|object| object.gvk.clone())));
-        gvks.extend(facts_gvks(&input.facts));
+        let asked = input.slices.iter().flat_map(|slice| slice.facts.api_versions.keys());
+        gvks.extend(
+            asked.chain(&input.facts.api_versions).filter(|api| *api != ALL_API_VERSIONS).map(|api| gvk_of(api)),
+        );
         gvks.insert(Gvk::new("v1", "Namespace"));
         ground.kinds = Kinds::load(talk, gvks.iter()).await?;
-        ground.facts_differ = differences(&input.facts, &ground);
         Ok(ground)
     }
 
@@ -301,38 +304,56 @@ pub(super) async fn list(talk: &Talk, path: &str, selector: &str) -> Result<List
     }
 }
 
-fn facts_gvks(facts: &Facts) -> impl Iterator<Item = Gvk> + '_ {
-    facts.api_versions.iter().map(|api| {
-        let parts: Vec<&str> = api.split('/').collect();
-        match parts.as_slice() {
-            [group, version, kind] => Gvk::new(&format!("{group}/{version}"), kind),
-            // `v1/Pod`, or `group/version`: kinds begin with a capital.
-            [version, kind] if kind.starts_with(|c: char| c.is_ascii_uppercase()) => Gvk::new(version, kind),
-            _ => Gvk::new(api, ""),
-        }
-    })
+/// An API version as charts ask for it.
+fn gvk_of(api: &str) -> Gvk {
+    let parts: Vec<&str> = api.split('/').collect();
+    match parts.as_slice() {
+        [group, version, kind] => Gvk::new(&format!("{group}/{version}"), kind),
+        // `v1/Pod`, or `group/version`: kinds begin with a capital.
+        [version, kind] if kind.starts_with(|c: char| c.is_ascii_uppercase()) => Gvk::new(version, kind),
+        _ => Gvk::new(api, ""),
+    }
 }
 
-/// What the renders were told and the cluster does not confirm. A newer patch release changes no render.
-fn differences(facts: &Facts, ground: &Ground) -> Vec<String> {
-    let mut found = Vec::new();
-    if let Some(told) = &facts.kube_version {
+impl Ground {
+    /// What renders were told about the cluster and it does not confirm: with the right answers they might be others. A newer patch release
+    /// changes no render.
+    pub(super) fn differences(&self, read: &FactsRecord) -> Vec<String> {
+        let mut found = Vec::new();
         let minor = |version: &str| -> Vec<String> {
             version.trim_start_matches('v').split('.').take(2).map(str::to_owned).collect()
         };
-        if !ground.version.is_empty() && minor(told) != minor(&ground.version) {
-            found.push(format!("the renders were told Kubernetes {told}, the cluster has {}", ground.version));
+        if let Some(told) = &read.kube_version
+            && !self.version.is_empty()
+            && minor(told) != minor(&self.version)
+        {
+            found.push(format!("its render was told Kubernetes {told}, the cluster has {}", self.version));
         }
-    }
-    for (api, gvk) in facts.api_versions.iter().zip(facts_gvks(facts)) {
-        let served = if gvk.kind.is_empty() { ground.kinds.serves(&gvk) } else { ground.kinds.exact(&gvk).is_some() };
-        let brought = ground
-            .defines
-            .iter()
-            .any(|(group, kind)| gvk.is(group, kind) || (gvk.kind.is_empty() && gvk.group == group.as_str()));
-        if !served && !brought {
-            found.push(format!("the renders were told that `{api}` is served, which the cluster does not do"));
+        let served =
+            |gvk: &Gvk| if gvk.kind.is_empty() { self.kinds.serves(gvk) } else { self.kinds.exact(gvk).is_some() };
+        let brought = |gvk: &Gvk| {
+            self.defines
+                .iter()
+                .any(|(group, kind)| gvk.is(group, kind) || (gvk.kind.is_empty() && gvk.group == group.as_str()))
+        };
+        let whole = read.api_versions.contains_key(ALL_API_VERSIONS);
+        let listed = self.facts.api_versions.iter().filter(|_| whole).map(|api| (api, &true));
+        let asked = read.api_versions.iter().filter(|(api, _)| *api != ALL_API_VERSIONS);
+        for (api, told) in asked.chain(listed).collect::<BTreeMap<_, _>>() {
+            let gvk = gvk_of(api);
+            match (*told, served(&gvk)) {
+                (true, false) if !brought(&gvk) => {
+                    found.push(format!("its render was told that `{api}` is served, which the cluster does not do"));
+                }
+                (false, true) => {
+                    found.push(format!("its render was told that `{api}` is not served, and the cluster serves it"))
+                }
+                _ => {}
+            }
         }
+        if !found.is_empty() && !read.assumed.is_empty() {
+            found.push("nobody had said what the cluster has".to_owned());
+        }
+        found
     }
-    found
 }

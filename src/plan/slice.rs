@@ -162,11 +162,11 @@ pub(super) async fn planned(
         ));
         return plan;
     }
-    if desired.reads_facts && !ground.facts_differ.is_empty() {
-        plan.status = Status::Refused(format!(
-            "{}; correct the facts in fleet.yaml and build again",
-            ground.facts_differ.join("; ")
-        ));
+    let differs = ground.differences(&desired.facts);
+    if !differs.is_empty() {
+        let hint =
+            format!("`fleetc cluster facts {}` writes what it has for fleet.yaml, then build again", ground.cluster);
+        plan.status = Status::Refused(format!("{}; {hint}", differs.join("; ")));
         return plan;
     }
     let outcome = Slice { talk, ground, desired, parent, members }.plan(&mut plan).await;

@@ -515,3 +515,36 @@ fn a_kind_that_left_its_version_is_found_in_another() {
     assert_eq!(lines(&plan), ["delete Pear.example.com default/one"]);
     assert_eq!(plan.actions[0].gvk.api_version(), "example.com/v1");
 }
+
+#[test]
+fn a_render_that_was_told_something_else_is_refused() {
+    let mut cluster = MemoryCluster::default();
+    let why = |cluster: &mut MemoryCluster, facts: &str| match one(cluster, facts, &config("a", "x")).0.status {
+        Status::Refused(why) => why,
+        status => format!("{status:?}"),
+    };
+    for agrees in [
+        "{kubeVersion: 1.34.9}",
+        "{apiVersions: {apps/v1: true, apps/v1/Deployment: true, v1/Pod: true, apps/v2: false, example.com/v1/Widget: false}}",
+    ] {
+        assert_eq!(why(&mut cluster, &format!("facts: {agrees}")), "Ready");
+    }
+    let version = why(&mut cluster, "facts: {kubeVersion: 1.33.2, assumed: [kubeVersion]}");
+    assert!(
+        version.contains("was told Kubernetes 1.33.2, the cluster has 1.34.2; nobody had said")
+            && version.contains("fleetc cluster facts eu"),
+        "{version}"
+    );
+    assert!(
+        why(&mut cluster, "facts: {apiVersions: {example.com/v1: true}}")
+            .contains("told that `example.com/v1` is served")
+    );
+    assert!(
+        why(&mut cluster, "facts: {apiVersions: {apps/v1/Deployment: false}}")
+            .contains("told that `apps/v1/Deployment` is not served")
+    );
+    // The others of the cluster go on.
+    let apps = [App("shop", "facts: {kubeVersion: 1.33.2}", &config("a", "x")), App("web", "", &config("b", "x"))];
+    let (plan, _) = planned(&mut cluster, input(slices(&apps)));
+    assert!(plan.slices[1].has_changes() && !plan.slices[0].has_changes());
+}
