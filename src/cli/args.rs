@@ -26,7 +26,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Compile, write nothing; exit 1 with a list when bundles or locks do not match the sources any more
-    Check(Build),
+    Check(Check),
     /// Print the Applications that the fleet stands for, one YAML document each, sorted by name
     Expand(Expand),
     /// Say where an application, an object or a field came from, with file and line: generators, sources, patches, edits
@@ -64,6 +64,10 @@ pub(crate) struct FleetOptions {
     /// Unknown fields in Argo CD's objects are errors, and nothing is written when any application is held
     #[arg(long)]
     pub(crate) strict: bool,
+    /// File with the secret that random values are derived from, for applications with `nondeterminism: derive` [default: the environment
+    /// variable FLEETC_DERIVE_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) derive_key: Option<PathBuf>,
     /// Number of threads [default: one a core]
     #[arg(long, short = 'j', value_name = "N")]
     pub(crate) threads: Option<usize>,
@@ -303,6 +307,16 @@ pub(crate) struct Build {
     /// When an ApplicationSet fails, hold what it last made and go on with the others
     #[arg(long)]
     pub(crate) keep_going: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) build: Build,
+    /// Render everything twice, with other randomness and at another time, and name what differs
+    #[arg(long)]
+    pub(crate) twice: bool,
 }
 
 /// Arguments of `expand`.

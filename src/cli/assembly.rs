@@ -34,7 +34,7 @@ impl Assembly {
     ///
     /// # Errors
     /// The exit code, after the reason was printed: wrong usage.
-    pub(crate) fn make(args: &Build) -> Result<Assembly, ExitCode> {
+    pub(crate) fn make(args: &Build, twice: bool) -> Result<Assembly, ExitCode> {
         let session = Session::open(&args.fleet, args.output.as_deref())?;
         let keep_going = args.keep_going;
         let folder = Folder::new(&session.output, session.world.folder());
@@ -45,6 +45,9 @@ impl Assembly {
         let compiled = compiled.value;
         let (units, renders) = (compiled.units.len(), compiled.renders.len());
         session.say_taken(&compiled.fleet);
+        if twice {
+            diagnostics.extend(super::twice::differences(&session, &compiled));
+        }
         if compiled.unknown_applications || (!compiled.failed_sets.is_empty() && !keep_going) {
             // The failures of single applications are worth knowing in the same run.
             diagnostics.extend(parts(&compiled, session.world.sources()).diagnostics);

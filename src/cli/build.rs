@@ -8,7 +8,7 @@ use super::report::{self, plural};
 
 /// Runs the command.
 pub(crate) fn run(args: &Build) -> ExitCode {
-    let mut assembly = match Assembly::make(args) {
+    let mut assembly = match Assembly::make(args, false) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };

@@ -1,15 +1,16 @@
-//! `fleetc check`: whether bundles and locks are what the sources say now. Writes nothing.
+//! `fleetc check`: whether bundles and locks are what the sources say now; with `--twice` also whether they say the same twice. Writes
+//! nothing.
 
 use std::process::ExitCode;
 
-use super::args::Build;
+use super::args::Check;
 use super::assembly::Assembly;
 use super::report::{self, plural};
 use super::session::print_out;
 
 /// Runs the command.
-pub(crate) fn run(args: &Build) -> ExitCode {
-    let mut assembly = match Assembly::make(args) {
+pub(crate) fn run(args: &Check) -> ExitCode {
+    let mut assembly = match Assembly::make(&args.build, args.twice) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };

@@ -60,7 +60,7 @@ fn tell_all(
             jobs.push(Arc::clone(job));
         }
     }
-    let renders = session.pool.map(&jobs, &|job| render_traced(job, &session.world).ok());
+    let renders = session.pool.map(&jobs, &|job| render_traced(job, &session.world, &session.tools).ok());
     let sources = session.world.sources();
     let all = parts(compiled, sources).value;
     let previous = Previous::default();

@@ -18,6 +18,7 @@ mod planning;
 mod reach;
 mod report;
 mod session;
+mod twice;
 
 pub(crate) use args::Cli;
 use args::Command;

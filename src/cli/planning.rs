@@ -170,7 +170,7 @@ impl Planning {
 /// The fleet compiled in memory.
 fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Site>, Diagnostics), ExitCode> {
     let build = Build { fleet: args.fleet.clone(), output: None, keep_going: false };
-    let mut assembly = Assembly::make(&build)?;
+    let mut assembly = Assembly::make(&build, false)?;
     let mut diagnostics = Diagnostics::new();
     // What lies in the folder of the bundles, and would stand in the way of writing them, is nothing to a plan.
     let of_fleet = std::mem::take(&mut assembly.diagnostics).into_iter().filter(|found| found.cause != Cause::Answer);

@@ -111,7 +111,8 @@ fn mask(file: &SourceFile, line: String) -> String {
         l.trim_start_matches([':', ' ']).trim_matches(['"', '\'', ',', ' ']).eq("Secret")
     });
     let generates = text.contains("secretGenerator") || text.contains("SecretGenerator");
-    if !holds_secret && !generates {
+    // The text of a template is no value.
+    if line.contains("{{") || !holds_secret && !generates && !is_called_secret(&file.display, &line) {
         return line;
     }
     const SHOWN: [&str; 14] = [
@@ -149,6 +150,20 @@ fn mask(file: &SourceFile, line: String) -> String {
     out.push_str(shown);
     out.extend(hidden.bytes().map(|b| if b == b' ' { ' ' } else { '*' }));
     out
+}
+
+/// Whether a values file, or the key of a line in one, is called as secrets are.
+fn is_called_secret(file: &str, line: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey", "credential", "accesskey"];
+    let is = |text: &str| {
+        let plain: String = text.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_lowercase();
+        WORDS.iter().any(|word| plain.contains(word))
+    };
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let is_values = name.contains("values") || file.split('/').any(|part| part.contains("values"));
+    matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
+        && (is(name) || is_values && line.split([':', '=']).next().is_some_and(is))
 }
 
 /// Diagnostics as JSON values: severity, code, message, place, labels, trace, hints.

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetc::compile::{Compiled, Input, compile, declared};
 use fleetc::diag::{Diagnostic, Diagnostics, Warned};
-use fleetc::host::{HostOptions, HostWorld, Pool};
+use fleetc::host::{Clock, HostOptions, HostWorld, Pool};
 use fleetc::path::TreePath;
 use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions};
 use fleetc::render::Tools;
+use fleetc::render::helm::DeriveKey;
 use fleetc::span::SourceMap;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -24,7 +26,7 @@ pub(crate) struct Session {
     pub(crate) pool: Pool,
     pub(crate) output: PathBuf,
     input: Input,
-    tools: Tools,
+    pub(crate) tools: Tools,
     options: FleetOptions,
 }
 
@@ -66,7 +68,10 @@ impl Session {
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
         let read = ReadOptions { engines, strict: options.strict, output: world_path(&world, &output) };
         let input = Input { root: world.fleet().clone(), read };
-        Ok(Session { world, pool, output, input, tools: Tools::default(), options })
+        let mut tools = Tools::default();
+        tools.helm.randomness.machine = Some(Arc::new(Clock));
+        tools.helm.randomness.key = derive_key(options.derive_key.as_deref()).map_err(usage)?;
+        Ok(Session { world, pool, output, input, tools, options })
     }
 
     /// Prints errors of usage and says the exit code.
@@ -221,6 +226,18 @@ fn usage_error(options: &FleetOptions, message: &str) {
     } else {
         eprint_line(&format!("error: {message}"));
     }
+}
+
+/// The key of `--derive-key`, else that of the environment.
+fn derive_key(file: Option<&Path>) -> Result<Option<DeriveKey>, String> {
+    let bytes = match file {
+        Some(file) => std::fs::read(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?,
+        None => match std::env::var_os("FLEETC_DERIVE_KEY").filter(|key| !key.is_empty()) {
+            Some(key) => key.into_encoded_bytes(),
+            None => return Ok(None),
+        },
+    };
+    DeriveKey::new(&bytes).map(Some)
 }
 
 /// The engines of `--engine`.

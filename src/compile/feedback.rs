@@ -16,6 +16,7 @@ use crate::expand::Unit;
 use crate::read::{self, ApplicationSet, Fleet, ReadOptions, Reading};
 use crate::resolve::ResolvedUnit;
 use crate::span::Span;
+use crate::yaml::{Map, Node};
 
 /// What is known of the fleet's applications between rounds.
 pub(super) struct State {
@@ -163,7 +164,7 @@ impl State {
                     .resources
                     .iter()
                     .filter(|r| read::is_declaration(&r.body))
-                    .map(|r| r.body.clone())
+                    .map(|r| placed(&r.body, r.origin.span))
                     .collect();
                 if objects.is_empty() {
                     continue;
@@ -238,6 +239,18 @@ impl State {
             format!("applications yield applications more than {} levels deep", super::MAX_ROUNDS),
         )
     }
+}
+
+/// A declaration whose text was made by a template, with the template as its place.
+fn placed(node: &Node, span: Span) -> Node {
+    let mut node = if node.span().is_none() { node.clone().with_span(span) } else { return node.clone() };
+    for (_, value) in node.map_mut().into_iter().flat_map(Map::iter_mut) {
+        *value = placed(value, span);
+    }
+    for item in node.seq_mut().into_iter().flatten() {
+        *item = placed(item, span);
+    }
+    node
 }
 
 /// The Argo CD instance that runs on a unit's cluster and so acts on Applications that the unit puts there; `None` where no instance of

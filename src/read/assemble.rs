@@ -101,6 +101,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         repositories: configuration.repositories.clone(),
         contexts: configuration.contexts.clone(),
         output: configuration.output.clone(),
+        application_rules: configuration.applications.clone(),
         shared: configuration.shared.clone(),
         apply: configuration.apply.clone(),
         taken: Vec::new(),

@@ -47,6 +47,8 @@ pub struct Fleet {
     pub contexts: Vec<(Spanned<String>, Spanned<String>)>,
     /// How bundles are laid out.
     pub output: Output,
+    /// What holds for single applications, from fleet.yaml; the first rule whose name fits counts.
+    pub application_rules: Vec<ApplicationRule>,
     /// Objects that several applications may claim on one cluster.
     pub shared: Vec<SharedObject>,
     /// How the fleet is planned and applied.
@@ -212,6 +214,30 @@ pub enum Tracking {
     Label,
     /// Both.
     AnnotationAndLabel,
+}
+
+/// An entry of `applications:` of fleet.yaml.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationRule {
+    /// Which applications, by name.
+    pub name: Glob,
+    /// What their templates get that ask for randomness or the clock.
+    pub nondeterminism: Nondeterminism,
+}
+
+/// What templates get that ask for randomness or the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nondeterminism {
+    /// An error.
+    #[default]
+    Refuse,
+    /// What follows from a secret key.
+    Derive {
+        /// What stands for now, in nanoseconds since the Unix epoch; without, asking for it is an error.
+        since: Option<i64>,
+    },
+    /// What Helm gives them: something else on every run.
+    Allow,
 }
 
 /// `shared:` of fleet.yaml: objects that several applications may claim.

@@ -22,19 +22,23 @@ pub fn render(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, S
     }
 }
 
-/// Renders a job once more, so that every object says what happened to it. Shares nothing with other renders, whose objects do not know.
+/// Renders a job once more, so that every object says what happened to it. Shares nothing with other renders of kustomizations, whose
+/// objects do not know.
 ///
 /// # Errors
 /// Those of [`render`].
-pub fn render_traced(job: &Job, world: &dyn World) -> Result<Rendered, Stop> {
-    let tools = Tools::default();
+pub fn render_traced(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, Stop> {
     match &job.renderer {
         Renderer::Kustomize { edits, build_options } => {
             let options = kustomize::Options::for_application(edits.clone(), build_options);
             let options = kustomize::Options { trace: true, ..options };
-            kustomize::build(world, &job.directory, &options, &tools.kustomize)
+            kustomize::build(world, &job.directory, &options, &kustomize::Tools::default())
         }
-        _ => render(job, world, &tools),
+        Renderer::Helm(options) => {
+            let rendered = helm::build(world, &job.directory, options, job.facts.as_deref(), &tools.helm)?;
+            Ok(helm::traced(rendered, options))
+        }
+        _ => render(job, world, tools),
     }
 }
 

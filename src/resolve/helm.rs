@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::environment::Environment;
-use super::job::{HelmFile, HelmFilePlace, HelmOptions};
+use super::job::{HelmFile, HelmFilePlace, HelmOptions, Nondeterminism};
 use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::path::{FilePath, PathError, TreePath};
 use crate::span::Span;
@@ -48,6 +48,8 @@ pub(super) struct Setting<'a> {
     pub(super) references: &'a BTreeMap<String, (String, Reference)>,
     /// `helm.valuesFileSchemes` of argocd-cm.
     pub(super) schemes: Option<&'a str>,
+    /// What its templates get that ask for randomness or the clock.
+    pub(super) nondeterminism: &'a Nondeterminism,
     /// Where the source is written.
     pub(super) span: Span,
 }
@@ -110,6 +112,7 @@ pub(super) fn options(written: Option<&Node>, setting: &Setting<'_>) -> Checked<
         skip_crds: flag("skipCrds"),
         skip_tests: flag("skipTests"),
         skip_schemas: flag("skipSchemaValidation"),
+        nondeterminism: setting.nondeterminism.clone(),
     }))
 }
 

@@ -98,6 +98,24 @@ pub struct HelmOptions {
     pub skip_tests: bool,
     /// `--skip-schema-validation`
     pub skip_schemas: bool,
+    /// What templates get that ask for randomness or the clock.
+    pub nondeterminism: Nondeterminism,
+}
+
+/// What templates get that ask for randomness or the clock. It names the application where results may not be shared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Nondeterminism {
+    /// An error.
+    Refuse,
+    /// What follows from a secret key, for this application; `since` stands for now, in nanoseconds since the Unix epoch.
+    Derive {
+        /// The application.
+        application: String,
+        /// What stands for now; without, asking for it is an error.
+        since: Option<i64>,
+    },
+    /// Something else on every run, for this application.
+    Allow(String),
 }
 
 /// A file that an option of a chart names.

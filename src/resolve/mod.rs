@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use crate::application::{ANY_NAMESPACE, AppKey, Application, DEFAULT_NAMESPACE, Destination, Source};
 use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::expand::Unit;
-use crate::read::{Fleet, Instance};
+use crate::read::{self, Fleet, Instance};
 use crate::span::Span;
 use crate::world::World;
 use crate::yaml::Node;
@@ -59,12 +59,14 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         let mut found = Vec::with_capacity(application.sources.len());
         // What is refused is not even fetched.
         let wanted = if errors.has_errors() { &[] } else { application.sources.as_slice() };
+        let nondeterminism = nondeterminism(&application.key, fleet);
         let references = references(wanted, destination, &sources);
         let api = facts.entry(cluster).or_insert_with(|| std::sync::Arc::new(place.facts.api()));
         for (index, source) in wanted.iter().enumerate() {
             let context = source::Context {
                 app_name: &app_name,
                 name: &application.key.name,
+                nondeterminism: &nondeterminism,
                 facts: api,
                 references: &references,
                 namespace: &destination.namespace,
@@ -139,6 +141,16 @@ fn any_namespace(application: &Application, destination: &Destination) -> Option
         Diagnostic::warning("resolve/namespace", written.or(destination.span), message)
             .hint("leave `namespace` out where every object names its own"),
     )
+}
+
+/// What fleet.yaml says of an application's templates.
+fn nondeterminism(key: &AppKey, fleet: &Fleet) -> Nondeterminism {
+    let rule = fleet.application_rules.iter().find(|rule| rule.name.matches(&key.name));
+    match rule.map(|rule| rule.nondeterminism).unwrap_or_default() {
+        read::Nondeterminism::Refuse => Nondeterminism::Refuse,
+        read::Nondeterminism::Derive { since } => Nondeterminism::Derive { application: key.to_string(), since },
+        read::Nondeterminism::Allow => Nondeterminism::Allow(key.to_string()),
+    }
 }
 
 /// The sources that others may take values files from, by `$name`.

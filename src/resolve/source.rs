@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::environment::Environment;
 use super::helm::{self, Reference};
-use super::job::{Job, Renderer};
+use super::job::{Job, Nondeterminism, Renderer};
 use super::patch;
 use crate::application::Source;
 use crate::cluster::ApiFacts;
@@ -55,6 +55,8 @@ pub(super) struct Context<'a> {
     pub(super) name: &'a str,
     pub(super) namespace: &'a str,
     pub(super) project: &'a str,
+    /// What its templates get that ask for randomness or the clock.
+    pub(super) nondeterminism: &'a Nondeterminism,
     /// What is known of the cluster's API.
     pub(super) facts: &'a Arc<ApiFacts>,
     /// The sources with `ref`, by `$name`, with their URLs.
@@ -342,6 +344,7 @@ fn helm_options(
         own: (&tree.commit, &source.repo_url),
         references: context.references,
         schemes: context.settings.data.get("helm.valuesFileSchemes").map(|value| value.value.as_str()),
+        nondeterminism: context.nondeterminism,
         span: source.span,
     };
     helm::options(source.helm.as_ref(), &setting)

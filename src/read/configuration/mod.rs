@@ -12,10 +12,13 @@ pub use json_schema::json_schema;
 
 use std::collections::BTreeMap;
 
-use super::fleet::{Apply, Engines, Output, OutputFiles, Repository, SharedObject, Tracking};
+use super::fleet::{
+    ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, Repository, SharedObject, Tracking,
+};
 use crate::argo::{self, cluster_name_problem, dns_label_problem};
 use crate::cluster::Facts;
 use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
+use crate::k8s::glob::Glob;
 use crate::k8s::selector::{Selector, Values};
 use crate::path::FilePath;
 use crate::span::{Span, Spanned};
@@ -46,6 +49,8 @@ pub struct Configuration {
     pub engines: EngineChoice,
     /// `output`.
     pub output: Output,
+    /// `applications`, in their order.
+    pub applications: Vec<ApplicationRule>,
     /// `shared`.
     pub shared: Vec<SharedObject>,
     /// `apply`.
@@ -235,6 +240,9 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
         value.apply = apply::lower(node, found);
     }
     value.output = output(document);
+    for node in items(document, "applications") {
+        value.applications.extend(application_rule(node, found));
+    }
     for node in items(document, "shared") {
         let field = |name: &str, default: &str| node.get(name).and_then(text).unwrap_or_else(|| default.to_owned());
         value.shared.push(SharedObject {
@@ -325,6 +333,52 @@ fn cluster(
     })
 }
 
+fn application_rule(node: &Node, found: &mut Diagnostics) -> Option<ApplicationRule> {
+    let name = node.get("name")?;
+    let Some(glob) = Glob::new(name.as_str()?, "") else {
+        found.push(Diagnostic::error("read/applications", name.span(), "this pattern is malformed"));
+        return None;
+    };
+    let since = node.get("since");
+    let nondeterminism = match node.get("nondeterminism").and_then(Node::as_str)? {
+        "allow" => {
+            if let Some(since) = since {
+                let message = "`since` goes with `derive`; with `allow` templates read the clock";
+                found.push(Diagnostic::error("read/applications", since.span(), message));
+            }
+            Nondeterminism::Allow
+        }
+        "derive" => {
+            let day = since.map(|node| (node, node.as_str().and_then(day)));
+            if let Some((node, None)) = day {
+                let message = format!("`{}` is no day", node.text().unwrap_or_default());
+                let error = Diagnostic::error("read/applications", node.span(), message);
+                found.push(error.hint("write it as \"2026-01-31\""));
+            }
+            Nondeterminism::Derive { since: day.and_then(|(_, day)| day) }
+        }
+        // Said by the check of the format.
+        _ => return None,
+    };
+    Some(ApplicationRule { name: glob, nondeterminism })
+}
+
+/// Nanoseconds from the Unix epoch to a day, written `YYYY-MM-DD`.
+fn day(text: &str) -> Option<i64> {
+    let mut parts = text.split('-').map(|part| part.parse::<i64>().ok().filter(|_| part.len() >= 2));
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let before = lengths.get(..usize::try_from(month - 1).ok()?)?;
+    let length = lengths.get(before.len())?;
+    if parts.next().is_some() || !(1970..2200).contains(&year) || !(1..=*length).contains(&day) {
+        return None;
+    }
+    let leaps = |year: i64| (year - 1) / 4 - (year - 1) / 100 + (year - 1) / 400;
+    let days = (year - 1970) * 365 + leaps(year) - leaps(1970) + before.iter().sum::<i64>() + day - 1;
+    Some(days * 86_400_000_000_000)
+}
+
 fn output(document: &Node) -> Output {
     let field = |name: &str| document.at(&["output", name]);
     let word = |name: &str| field(name).and_then(Node::as_str);
@@ -367,4 +421,28 @@ fn strings_at(node: &Node) -> Option<Vec<Spanned<String>>> {
 fn pairs(node: Option<&Node>) -> BTreeMap<String, String> {
     let entries = node.and_then(Node::as_map).into_iter().flat_map(|map| map.iter());
     entries.filter_map(|(key, value)| Some((key.text()?.to_owned(), value.as_str()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::day;
+
+    #[test]
+    fn days_are_days_of_the_calendar() {
+        const DAY: i64 = 86_400_000_000_000;
+        for (text, want) in [
+            ("1970-01-01", Some(0)),
+            ("1970-12-31", Some(364 * DAY)),
+            ("2000-03-01", Some(951_868_800_000_000_000)),
+            ("2024-02-29", Some(1_709_164_800_000_000_000)),
+            ("2026-02-29", None),
+            ("2026-13-01", None),
+            ("2026-00-01", None),
+            ("2026-1-1", None),
+            ("2026-01-01-01", None),
+            ("soon", None),
+        ] {
+            assert_eq!(day(text), want, "{text}");
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub(super) static FLEET: Type = Type::closed(
         opt("engines", Struct(&ENGINES)).doc("Whose semantics the fleet is compiled with."),
         opt("output", Struct(&OUTPUT)).doc("How bundles are laid out."),
         opt("apply", Struct(&APPLY)).doc("How the fleet is planned and applied."),
+        opt("applications", List(&Struct(&APPLICATION_RULE)))
+            .doc("What holds for single applications; the first entry that an application's name matches counts."),
         opt("shared", List(&Struct(&SHARED))).doc("Objects that several applications may claim on one cluster."),
     ],
 );
@@ -152,6 +154,19 @@ static CONFLICT: Type = Type::closed(
         ),
         req("action", OneOf(&["yield", "fail", "take"])).must()
             .doc("Leave the field to the other manager, stop, or take it."),
+    ],
+);
+
+static APPLICATION_RULE: Type = Type::closed(
+    "ApplicationRule",
+    &[
+        req("name", String).must().doc("Glob of names of Applications."),
+        req("nondeterminism", OneOf(&["derive", "allow"])).must().doc(
+            "What templates get that ask for randomness or the clock, which is an error otherwise: `derive`, values that follow from a secret key (`--derive-key`), the same on every run; `allow`, new ones on every run.",
+        ),
+        opt("since", String).doc(
+            "With `derive`: the day that templates take for today, as \"2026-01-31\"; certificates are valid from then on.",
+        ),
     ],
 );
 

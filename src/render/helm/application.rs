@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::effects::Source;
 use super::reads::Reads;
+use super::secrets::Secrets;
 use super::{
     Capabilities, Chart, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load, load_chart,
     merge_values, no_values, render, set, set_with,
@@ -18,7 +20,7 @@ use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::k8s::doublestar::Doublestar;
 use crate::path::{FilePath, TreePath};
 use crate::render::directory::{check, expand_list, object};
-use crate::render::{Origin, Rendered, Resource, Stop, Want};
+use crate::render::{Origin, Rendered, Resource, Step, Stop, Want};
 use crate::resolve::{HelmFile, HelmFilePlace, HelmOptions};
 use crate::source::{SourceKind, SourceRequest};
 use crate::span::{FileId, Span};
@@ -40,16 +42,19 @@ pub fn build(
 ) -> Result<Rendered, Stop> {
     let profile = if options.version < (4, 0) { Profile::V3 } else { Profile::V4 };
     let chart = tools.chart(world, directory, profile)?;
-    let values = user_values(world, options, profile, tools)?;
+    let (values, secrets) = user_values(world, options, profile, tools)?;
     let known = facts.cloned().unwrap_or_default();
     let api = if options.api_versions.is_empty() { &known.api_versions } else { &options.api_versions };
     let version = match options.kube_version.as_ref().or(known.kube_version.as_ref()) {
+        // Argo CD passes on no more than the three numbers (`parseKubeVersion`).
         Some(text) => {
-            Some(KubeVersion::parse(text, profile).map_err(|why| failed("helm/kube-version", Span::NONE, why))?)
+            let numbers = text.split(['-', '+']).next().unwrap_or_default();
+            Some(KubeVersion::parse(numbers, profile).map_err(|why| failed("helm/kube-version", Span::NONE, why))?)
         }
         None => None,
     };
     let reads = Reads::default();
+    let randomness = Source::new(&options.nondeterminism, tools).map_err(|error| Stop::from(*error))?;
     let request = Request {
         profile,
         release: Release {
@@ -59,9 +64,11 @@ pub fn build(
         },
         capabilities: Capabilities::new(profile, version, api),
         skip_schemas: options.skip_schemas,
-        options: Options { watch: Some(&reads), ..Options::default() },
+        options: Options { watch: Some(&reads), effects: randomness.effects(), ..Options::default() },
     };
-    let output = render(&chart, &values, &request, tools).map_err(|refusal| refused(refusal.diagnostics))?;
+    let output = render(&chart, &values, &request, tools)
+        .map_err(|refusal| refused(refusal.diagnostics, &chart.name, &secrets))?;
+    randomness.check(chart.span).map_err(|error| Stop::from(*error))?;
     let constraint = chart.metadata.get("kubeVersion").map_or(chart.span, |node| node.span().or(chart.span));
     let places = (chart.span, constraint);
     let (facts, mut warnings) = reads.finish(&request.capabilities, options, known, &output.files, places);
@@ -74,14 +81,55 @@ pub fn build(
     Ok(Rendered { resources, warnings, facts })
 }
 
-/// Helm's own messages may end with line breaks.
-fn refused(found: Diagnostics) -> Stop {
-    let plain = |error: Diagnostic| Diagnostic { message: error.message.trim_end().to_owned(), ..error };
-    Stop::Failed(Diagnostics(found.into_iter().map(plain).collect()))
+/// Helm's own messages may end with line breaks. What depends on clock or randomness has ways out.
+fn refused(found: Diagnostics, chart: &str, secrets: &Secrets) -> Stop {
+    let told = |error: Diagnostic| {
+        let error = Diagnostic { message: secrets.hide(error.message.trim_end()), ..error };
+        if error.code != "helm/nondeterminism" {
+            return error;
+        }
+        let message = error.message.strip_prefix("error calling ").unwrap_or(&error.message);
+        let message = format!("in the chart `{chart}`: {}", message.split_once(": ").map_or(message, |(_, rest)| rest));
+        Diagnostic { message, ..error }
+            .hint("give the value, so that the template need not make one up")
+            .hint("or let it follow from a secret key, in fleet.yaml: `applications: [{name: NAME, nondeterminism: derive}]`")
+            .hint("or take another one on every run: `nondeterminism: allow`")
+    };
+    Stop::Failed(Diagnostics(found.into_iter().map(told).collect()))
 }
 
 fn failed(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code, span, message)
+}
+
+/// The objects with what made each: its template, and the options that every template saw, lowest precedence first.
+pub fn traced(mut rendered: Rendered, options: &HelmOptions) -> Rendered {
+    let step = |what, detail: &str, span| Step {
+        what,
+        detail: detail.to_owned(),
+        span,
+        by_application: true,
+        before: None,
+        after: Node::null(),
+    };
+    let mut inputs: Vec<Step> =
+        options.value_files.iter().map(|file| step("values file", shown(file), file.written.span())).collect();
+    inputs.extend(options.values.iter().map(|values| step("values", "", values.span())));
+    let parameters = options.set.iter().chain(&options.set_string).map(|(name, _)| name);
+    let parameters = parameters.chain(options.set_file.iter().map(|(name, _)| name));
+    inputs.extend(parameters.map(|name| step("parameter", name, Span::NONE)));
+    for resource in &mut rendered.resources {
+        let made = Step {
+            what: "template",
+            detail: String::new(),
+            span: resource.origin.span,
+            by_application: false,
+            before: None,
+            after: resource.body.clone(),
+        };
+        resource.origin.steps = [made].into_iter().chain(inputs.iter().cloned()).collect();
+    }
+    rendered
 }
 
 // ------------------------------------------------------------------------------------------------------------------------ the chart
@@ -182,12 +230,19 @@ fn locked_versions(world: &dyn World, directory: &FilePath) -> Vec<(String, Stri
 // ------------------------------------------------------------------------------------------------------------------------ the values
 
 /// What the user gives, lowest precedence first.
-fn user_values(world: &dyn World, options: &HelmOptions, profile: Profile, tools: &Tools) -> Result<Map, Stop> {
+fn user_values(
+    world: &dyn World,
+    options: &HelmOptions,
+    profile: Profile,
+    tools: &Tools,
+) -> Result<(Map, Secrets), Stop> {
     let values = no_values();
+    let mut secrets = Secrets::default();
     let mut errors = Diagnostics::new();
     let mut wants = Vec::new();
     for (path, written) in value_files(world, options, &mut errors, &mut wants) {
         if let Some(read) = errors.take(tools.values(world, &path, profile)) {
+            secrets.add(&read, written.text().unwrap_or_default());
             merge_values(&values, &map(&read));
         } else if let Some(last) = errors.0.last_mut() {
             *last =
@@ -196,7 +251,10 @@ fn user_values(world: &dyn World, options: &HelmOptions, profile: Profile, tools
     }
     if let Some(given) = &options.values {
         match inline(given, profile) {
-            Ok(read) => merge_values(&values, &map(&read)),
+            Ok(read) => {
+                secrets.add(&read, "");
+                merge_values(&values, &map(&read));
+            }
             Err(found) => errors.extend(found.into_iter().map(|found| found.at(given.span()))),
         }
     }
@@ -211,6 +269,7 @@ fn user_values(world: &dyn World, options: &HelmOptions, profile: Profile, tools
         [("--set", SetKind::Typed, &options.set), ("--set-string", SetKind::Text, &options.set_string)]
     {
         for (name, value) in list {
+            secrets.add_parameter(name, value);
             if let Err(why) = set(&format!("{name}={value}"), kind, &values) {
                 errors.push(wrong(flag, name, why));
             }
@@ -233,7 +292,7 @@ fn user_values(world: &dyn World, options: &HelmOptions, profile: Profile, tools
     match (errors.has_errors(), wants.is_empty()) {
         (true, _) => Err(Stop::Failed(errors)),
         (false, false) => Err(Stop::Wants(wants)),
-        (false, true) => Ok(values),
+        (false, true) => Ok((values, secrets)),
     }
 }
 

@@ -9,6 +9,7 @@
 mod application;
 mod archive;
 mod chart;
+mod effects;
 mod engine;
 mod ignore;
 mod instance;
@@ -17,6 +18,7 @@ mod manifests;
 mod objects;
 mod reads;
 mod schema;
+mod secrets;
 mod strvals;
 mod values;
 
@@ -35,9 +37,10 @@ use crate::world::World;
 use crate::yaml::Node;
 
 pub use crate::template::helm::Profile;
-pub use application::build;
+pub use application::{build, traced};
 pub use archive::read as read_archive;
 pub use chart::{Chart, ChartFile, Dependency, told};
+pub use effects::{DeriveKey, Randomness};
 pub use load::{folder, values_file};
 pub use manifests::{Document, show_only};
 pub use strvals::{Kind as SetKind, set, set_literal, set_with};
@@ -224,6 +227,8 @@ pub struct Tools {
     sets: Mutex<BTreeMap<SetKey, Parsed>>,
     charts: Shared<Result<Arc<Chart>, Stop>>,
     values: Shared<Checked<Node>>,
+    /// What templates get that ask for randomness or the clock.
+    pub randomness: Randomness,
 }
 
 /// What was read from files, by path and profile. Who comes second waits for who was first.
@@ -236,6 +241,9 @@ fn shared<T: Clone>(all: &Shared<T>, path: &FilePath, profile: Profile, make: im
     };
     slot.get_or_init(make).clone()
 }
+
+/// What functions say that need a clock or randomness and have none.
+const UNAVAILABLE: &str = ", and a render depends on its inputs only";
 
 /// What watchers are told as the type where it is the chart's own constraint that reads the version.
 const HELM_CONSTRAINT: &str = "chart.Metadata";
@@ -477,7 +485,8 @@ fn located(failed: &engine::Failed, files: &[engine::File<'_>]) -> Diagnostics {
     let reason = innermost.reason();
     let marked = reason.split_once(MESSAGE_START).and_then(|(_, rest)| rest.rsplit_once(MESSAGE_END));
     let reason = marked.map_or(reason, |(message, _)| message);
-    let mut diagnostic = Diagnostic::error("helm/template", place(innermost), reason);
+    let code = if reason.contains(UNAVAILABLE) { "helm/nondeterminism" } else { "helm/template" };
+    let mut diagnostic = Diagnostic::error(code, place(innermost), reason);
     // A template that includes itself a thousand times is told often enough by a few of them.
     for error in chain.take(MAX_PLACES) {
         diagnostic = diagnostic.trace(place(error), format!("called from `{}`", error.name()));
