@@ -246,7 +246,9 @@ pub(super) fn set_entries(
             let mut copy = node.clone();
             if let Some(map) = copy.map_mut() {
                 for (key, value) in entries {
+                    // Other than kyaml's `SetLabels`, this knows no `|`.
                     let new = str_node(value);
+                    let new = if value.contains('\n') { new.with_style(Style::Plain) } else { new };
                     let new = match map.get(key) {
                         Some(there) if there.style() == Style::Untyped => new.with_style(Style::Plain),
                         Some(there) => new.with_style(there.style()),
