@@ -420,11 +420,8 @@ impl<'p> Rewriter<'p> {
                 '\\' => {
                     let escaped = after.chars().next().ok_or_else(missing)?;
                     if let Some(class) = ascii_class(escaped) {
-                        self.out.push_str(&if class.starts_with('^') {
-                            format!("[{class}]")
-                        } else {
-                            class.to_owned()
-                        });
+                        // Brackets of its own keep a dash behind it from making a range of its last letter.
+                        self.out.push_str(&format!("[{class}]"));
                         rest = after.get(1..).unwrap_or("");
                     } else if let Some(length) = plain_escape(after).filter(|_| !matches!(escaped, 'A' | 'z' | 'C')) {
                         let body = after.get(..length).unwrap_or("");
