@@ -5,8 +5,8 @@
 //! ([`ClusterOutcome`]). No clock, no file, no state between runs: the truth is in the parents on the cluster, so a run that was killed
 //! anywhere is resumed by planning and applying again, from any machine.
 //!
-//! [`cluster`] decides who goes when, [`lease`] keeps two applies apart, [`ledger`] writes the parent of a slice before and after,
-//! [`slice`] carries out its actions with [`object`], [`hook`] and [`gone`], [`wait`] waits for health, [`client`] tries again what may be.
+//! `cluster` decides who goes when, `lease` keeps two applies apart, `ledger` writes the parent of a slice before and after,
+//! `slice` carries out its actions with `object`, `hook` and `gone`, `wait` waits for health, `client` tries again what may be.
 //! Decided is nothing here: what to do about which object is `plan`'s.
 
 mod client;

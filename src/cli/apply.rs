@@ -1,4 +1,5 @@
 //! `fleetc apply`: carries out a saved plan, or plans, asks and carries that out. What moved since the plan was made is left alone.
+#![expect(clippy::disallowed_types, reason = "the journal is a file that grows while clusters are worked on")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};

@@ -13,13 +13,14 @@ use fleetc::render::{self, Rendered, Resource, Tools};
 use fleetc::resolve::Job;
 use fleetc::span::Span;
 use fleetc::yaml::emit;
+use rustc_hash::FxHashSet;
 
 use super::session::Session;
 
 /// Everything that differs between two renders.
 pub(crate) fn differences(session: &Session, compiled: &Compiled) -> Diagnostics {
     let mut jobs: Vec<(Arc<Job>, String)> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = FxHashSet::default();
     for unit in &compiled.units {
         for job in unit.sources.iter().flatten().filter_map(|source| source.job.as_ref()) {
             if seen.insert(Arc::clone(job)) {

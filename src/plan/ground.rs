@@ -346,7 +346,7 @@ impl Ground {
                     found.push(format!("its render was told that `{api}` is served, which the cluster does not do"));
                 }
                 (false, true) => {
-                    found.push(format!("its render was told that `{api}` is not served, and the cluster serves it"))
+                    found.push(format!("its render was told that `{api}` is not served, and the cluster serves it"));
                 }
                 _ => {}
             }

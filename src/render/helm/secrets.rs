@@ -41,7 +41,7 @@ impl Secrets {
         }
         match node.view() {
             View::Scalar(_, text) if secret && !node.is_null() && node.as_bool().is_none() => {
-                self.0.push(text.to_owned())
+                self.0.push(text.to_owned());
             }
             View::Scalar(..) => {}
             View::Seq(items) => items.iter().for_each(|item| self.collect(item, secret, depth + 1)),

@@ -119,7 +119,7 @@ fn inline(value: &Value, depth: usize, out: &mut String) -> Result<(), String> {
         }
         Value::Object(object) => match (object.json(), object.type_name()) {
             (Some(text), "time.Time") => {
-                out.push_str(&String::from_utf8_lossy(&fmt::sprint(&[text]).unwrap_or_default()))
+                out.push_str(&String::from_utf8_lossy(&fmt::sprint(&[text]).unwrap_or_default()));
             }
             (Some(Value::String(text)), _) => quote(&text.to_text(), out),
             _ => return Err("toml: top-level values must be Go maps or structs".to_owned()),
