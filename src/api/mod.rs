@@ -165,6 +165,36 @@ impl Response {
     pub fn node(&self) -> Checked<Node> {
         json::parse(FileId::NONE, self.text.as_bytes())
     }
+
+    /// The causes that a refusal gives.
+    pub fn causes(&self) -> Vec<Cause> {
+        self.node().map(|status| Cause::all(&status)).unwrap_or_default()
+    }
+}
+
+/// One of `details.causes` of a Status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// `FieldManagerConflict`, `FieldValueInvalid`…
+    pub reason: String,
+    /// The field, as the API server writes it.
+    pub field: String,
+    /// For people.
+    pub message: String,
+}
+
+impl Cause {
+    /// The causes in a Status.
+    pub fn all(status: &Node) -> Vec<Cause> {
+        let text = |node: &Node, key: &str| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
+        let causes = status.at(&["details", "causes"]).and_then(Node::as_seq).unwrap_or_default();
+        let cause = |node: &Node| Cause {
+            reason: text(node, "reason"),
+            field: text(node, "field"),
+            message: text(node, "message"),
+        };
+        causes.iter().map(cause).collect()
+    }
 }
 
 /// Why there is no answer.

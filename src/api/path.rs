@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use smol_str::SmolStr;
 
 use crate::k8s::object::Gvk;
+use crate::yaml::Node;
 
 /// A kind as a server serves it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +20,19 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// What an APIResourceList serves of a group and version; subresources are left out.
+    pub fn list(list: &Node, group: &SmolStr, version: &SmolStr) -> Vec<Resource> {
+        let items = list.get("resources").and_then(Node::as_seq).unwrap_or_default();
+        let text = |node: &Node, key: &str| node.get(key).and_then(Node::smol).unwrap_or_default();
+        let resource = |node: &Node| Resource {
+            gvk: Gvk { group: group.clone(), version: version.clone(), kind: text(node, "kind") },
+            plural: text(node, "name"),
+            namespaced: node.get("namespaced").and_then(Node::as_bool) == Some(true),
+            verbs: node.get("verbs").and_then(Node::as_seq).unwrap_or_default().iter().filter_map(Node::smol).collect(),
+        };
+        items.iter().map(resource).filter(|resource| !resource.plural.contains('/')).collect()
+    }
+
     /// The path of a collection; an empty namespace stands for all of them.
     pub fn collection(&self, namespace: &str) -> String {
         let root = if self.gvk.group.is_empty() { "/api" } else { "/apis" };

@@ -4,10 +4,9 @@
 //! It decides nothing about objects. Whether an earlier try may have been carried out ([`Called::uncertain`]) is told to whoever asked, who
 //! reads again before he concludes anything from a refusal. Messages of the server are passed on, except about Secrets.
 
-use crate::api::{Failure, Method, Millis, Request, Response};
-use crate::k8s::conflict;
+use crate::api::{Cause, Failure, Method, Millis, Request, Response};
 use crate::machine::Port;
-use crate::yaml::{Map, Node, json};
+use crate::yaml::{Node, json};
 
 /// How often and how long something is tried again.
 #[derive(Clone, Copy, Debug)]
@@ -57,36 +56,6 @@ pub(super) struct Refusal {
     pub(super) causes: Vec<Cause>,
 }
 
-/// One of `details.causes`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Cause {
-    /// `FieldManagerConflict`, `FieldValueInvalid`…
-    pub(super) reason: String,
-    /// The field, as the server writes paths.
-    pub(super) field: String,
-    /// For people.
-    pub(super) message: String,
-}
-
-impl Cause {
-    /// The conflict over a field that it is about.
-    pub(super) fn conflict(&self) -> Option<conflict::Conflict> {
-        let map = |entries: [(&str, Node); 3]| {
-            let mut map = Map::with_capacity(3);
-            entries.into_iter().for_each(|(key, value)| map.insert(key, value));
-            Node::map(map)
-        };
-        let text = |text: &str| Node::str(text);
-        let cause =
-            map([("reason", text(&self.reason)), ("field", text(&self.field)), ("message", text(&self.message))]);
-        let mut details = Map::with_capacity(1);
-        details.insert("causes", Node::seq(vec![cause]));
-        let mut status = Map::with_capacity(1);
-        status.insert("details", Node::map(details));
-        conflict::read(&Node::map(status))?.pop()
-    }
-}
-
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -107,23 +76,12 @@ impl Problem {
 impl Refusal {
     fn of(response: &Response) -> Refusal {
         let status = response.node().unwrap_or_else(|_| Node::null());
-        let text = |node: &Node, key: &str| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
-        let causes = status.at(&["details", "causes"]).and_then(Node::as_seq).unwrap_or_default();
-        let cause = |node: &Node| Cause {
-            reason: text(node, "reason"),
-            field: text(node, "field"),
-            message: text(node, "message"),
-        };
-        let mut message = text(&status, "message");
+        let mut message = status.str_at(&["message"]).to_owned();
         if message.is_empty() {
             message = format!("the server answered {}", response.status);
         }
-        Refusal {
-            status: response.status,
-            reason: text(&status, "reason"),
-            message,
-            causes: causes.iter().map(cause).collect(),
-        }
+        let reason = status.str_at(&["reason"]).to_owned();
+        Refusal { status: response.status, reason, message, causes: Cause::all(&status) }
     }
 
     /// Whether it is about fields that belong to other managers.
@@ -249,11 +207,6 @@ pub(super) fn deletion(propagation: &str, uid: &str, resource_version: &str) -> 
     }
     out.push('}');
     out
-}
-
-/// A text in an object; empty where it is not there.
-pub(super) fn text<'a>(object: &'a Node, path: &[&str]) -> &'a str {
-    object.at(path).and_then(Node::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

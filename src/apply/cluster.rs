@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::client::{Client, Problem, text};
+use super::client::{Client, Problem};
 use super::lease::{Lease, stamp};
 use super::ledger::{self, Ledger};
 use super::outcome::{ClusterOutcome, Counts, SliceOutcome, SliceResult};
@@ -110,7 +110,7 @@ async fn stand(
 ) -> Result<Arc<Ground>, Problem> {
     let client = Client::new(port.clone(), "");
     let live = client.read("/api/v1/namespaces/kube-system").await?;
-    let uid = live.as_ref().map_or("", |live| text(live, &["metadata", "uid"]));
+    let uid = live.as_ref().map_or("", |live| live.str_at(&["metadata", "uid"]));
     if uid != planned || uid.is_empty() {
         return Err(Problem::Stopped(format!(
             "this is another cluster than the one that was planned: its kube-system has the UID `{uid}`, the plan was made for `{planned}`"

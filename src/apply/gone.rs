@@ -5,10 +5,10 @@
 
 use smol_str::SmolStr;
 
-use super::client::{Client, Problem, deletion, text};
+use super::client::{Client, Problem, deletion};
 use super::lease::Watch;
 use crate::api::{Content, Method, Millis, Request};
-use crate::inventory::FIELD_MANAGER;
+use crate::plan::{controller, is_managed_by_us};
 use crate::yaml::Node;
 
 /// An object to be deleted.
@@ -20,18 +20,6 @@ pub(super) struct Doomed {
     pub(super) uid: SmolStr,
     /// How it spreads to what it owns.
     pub(super) propagation: &'static str,
-}
-
-/// Whether our field manager is among an object's.
-pub(super) fn is_managed(live: &Node) -> bool {
-    let entries = live.at(&["metadata", "managedFields"]).and_then(Node::as_seq).unwrap_or_default();
-    entries.iter().any(|entry| entry.get("manager").and_then(Node::as_str) == Some(FIELD_MANAGER))
-}
-
-/// Whether a controller made an object: such a one is deleted by deleting what it belongs to.
-pub(super) fn is_controlled(live: &Node) -> bool {
-    let owners = live.at(&["metadata", "ownerReferences"]).and_then(Node::as_seq).unwrap_or_default();
-    owners.iter().any(|owner| owner.get("controller").and_then(Node::as_bool) == Some(true))
 }
 
 /// How often a deletion is tried whose object changes between reading and deleting (its status does, mostly).
@@ -46,20 +34,20 @@ pub(super) async fn delete(client: &Client, watch: &Watch, doomed: &Doomed, time
     for _ in 0..ROUNDS {
         let Some(live) = client.read(&doomed.path).await? else { return Ok(()) };
         // Another object of that name is not the one that the inventory lists: that one is gone.
-        if text(&live, &["metadata", "uid"]) != doomed.uid {
+        if live.str_at(&["metadata", "uid"]) != doomed.uid {
             return Ok(());
         }
-        if !text(&live, &["metadata", "deletionTimestamp"]).is_empty() {
+        if !live.str_at(&["metadata", "deletionTimestamp"]).is_empty() {
             return vanish(client, doomed, timeout).await;
         }
-        if !is_managed(&live) {
+        if !is_managed_by_us(&live) {
             return Err(Problem::Stopped("fleetc manages no field of it any more, so it is not deleted".to_owned()));
         }
-        if is_controlled(&live) {
+        if controller(&live).is_some() {
             return Err(Problem::Stopped("a controller owns it, so it is not deleted".to_owned()));
         }
         watch.check()?;
-        let body = deletion(doomed.propagation, &doomed.uid, text(&live, &["metadata", "resourceVersion"]));
+        let body = deletion(doomed.propagation, &doomed.uid, live.str_at(&["metadata", "resourceVersion"]));
         let request = Request::new(Method::Delete, &*doomed.path).body(Content::Json, body);
         match client.call(request).await.outcome {
             Ok(_) => return vanish(client, doomed, timeout).await,
@@ -77,7 +65,7 @@ async fn vanish(client: &Client, doomed: &Doomed, timeout: Millis) -> Result<(),
     let mut pause = 100;
     loop {
         let Some(live) = client.read(&doomed.path).await? else { return Ok(()) };
-        if text(&live, &["metadata", "uid"]) != doomed.uid {
+        if live.str_at(&["metadata", "uid"]) != doomed.uid {
             return Ok(());
         }
         if client.port().now() >= end {

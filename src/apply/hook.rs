@@ -5,11 +5,11 @@
 
 use smol_str::SmolStr;
 
-use super::client::{Cause, Client, Problem, text};
+use super::client::{Client, Problem};
 use super::gone::{Doomed, delete};
 use super::lease::Watch;
 use super::object::{Decision, Writing, write};
-use crate::api::{Millis, Resource};
+use crate::api::{Cause, Millis, Resource};
 use crate::bundle::ObjectRef;
 use crate::digest::Digest;
 use crate::k8s::order::Phase;
@@ -50,11 +50,11 @@ pub(super) struct Ran {
 /// The name under which a hook is made. One with `generateName` gets the first seven digits of its digest, its phase and the time in seconds
 /// behind it: in Argo CD the revision stands where the digest does.
 pub(super) fn name_of(manifest: &Node, phase: Phase, now: Millis) -> String {
-    let name = text(manifest, &["metadata", "name"]);
+    let name = manifest.str_at(&["metadata", "name"]);
     if !name.is_empty() {
         return name.to_owned();
     }
-    let prefix = text(manifest, &["metadata", "generateName"]);
+    let prefix = manifest.str_at(&["metadata", "generateName"]);
     let json = json::to_json(manifest).unwrap_or_default();
     let digest = Digest::of(json.as_bytes()).hex();
     let phase = format!("{phase:?}").to_ascii_lowercase();
@@ -90,11 +90,11 @@ async fn clear(client: &Client, watch: &Watch, hook: &Hook<'_>, path: &str, time
         return Ok(());
     }
     let Some(live) = client.read(path).await? else { return Ok(()) };
-    if text(&live, &["metadata", "labels", HOOK_LABEL]) != hook.slice {
+    if live.str_at(&["metadata", "labels", HOOK_LABEL]) != hook.slice {
         return Err(Problem::Stopped("an object of that name is there that is no hook of this application".to_owned()));
     }
     let doomed =
-        Doomed { path: path.to_owned(), uid: text(&live, &["metadata", "uid"]).into(), propagation: "Background" };
+        Doomed { path: path.to_owned(), uid: live.str_at(&["metadata", "uid"]).into(), propagation: "Background" };
     delete(client, watch, &doomed, timeout).await
 }
 

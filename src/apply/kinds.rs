@@ -10,7 +10,6 @@ use smol_str::SmolStr;
 use super::client::{Client, Problem, node};
 use crate::api::{Request, Resource};
 use crate::k8s::object::Gvk;
-use crate::yaml::Node;
 
 /// What a server serves, as far as it was asked.
 #[derive(Debug, Default)]
@@ -29,7 +28,7 @@ impl Kinds {
         }
         let root = if gvk.group.is_empty() { "/api" } else { "/apis" };
         let list = match client.call(Request::get(format!("{root}/{version}"))).await.outcome {
-            Ok(response) => resources(&node(&response)?, gvk),
+            Ok(response) => Resource::list(&node(&response)?, &gvk.group, &gvk.version),
             Err(problem) if problem.status() == 404 => Vec::new(),
             Err(problem) => return Err(problem),
         };
@@ -53,17 +52,4 @@ impl Kinds {
 
 fn pick(list: &[Resource], gvk: &Gvk) -> Option<Resource> {
     list.iter().find(|resource| resource.gvk.kind == gvk.kind).cloned()
-}
-
-/// The resources of an APIResourceList; subresources are none.
-fn resources(list: &Node, of: &Gvk) -> Vec<Resource> {
-    let items = list.get("resources").and_then(Node::as_seq).unwrap_or_default();
-    let text = |node: &Node, key: &str| node.get(key).and_then(Node::smol).unwrap_or_default();
-    let resource = |node: &Node| Resource {
-        gvk: Gvk { group: of.group.clone(), version: of.version.clone(), kind: text(node, "kind") },
-        plural: text(node, "name"),
-        namespaced: node.get("namespaced").and_then(Node::as_bool) == Some(true),
-        verbs: node.get("verbs").and_then(Node::as_seq).unwrap_or_default().iter().filter_map(Node::smol).collect(),
-    };
-    items.iter().map(resource).filter(|resource| !resource.plural.contains('/')).collect()
 }

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::client::{Client, Problem, text};
+use super::client::{Client, Problem};
 use crate::api::{Content, Method, Millis, Request, encode};
 use crate::inventory::ParentName;
 use crate::yaml::{Map, Node, json};
@@ -75,10 +75,10 @@ impl Lease {
                 }
             };
             let now = client.port().now();
-            let other = text(&live, &["spec", "holderIdentity"]);
-            let version = text(&live, &["metadata", "resourceVersion"]).to_owned();
+            let other = live.str_at(&["spec", "holderIdentity"]);
+            let version = live.str_at(&["metadata", "resourceVersion"]).to_owned();
             let duration = whole(&live, "leaseDurationSeconds").clamp(1, 600) as Millis * 1_000;
-            let renewed = millis(text(&live, &["spec", "renewTime"])).unwrap_or(0);
+            let renewed = millis(live.str_at(&["spec", "renewTime"])).unwrap_or(0);
             let unchanged = match &seen {
                 Some((before, since)) if *before == version => now.saturating_sub(*since),
                 // Somebody renews it.
@@ -150,7 +150,7 @@ impl Lease {
             // A renewal that was under way when the work ended may have come through.
             match called.outcome {
                 Err(problem) if problem.status() == 409 => match self.client.read(&self.path()).await {
-                    Ok(Some(live)) if text(&live, &["spec", "holderIdentity"]) == self.holder => self.know(&live),
+                    Ok(Some(live)) if live.str_at(&["spec", "holderIdentity"]) == self.holder => self.know(&live),
                     _ => return,
                 },
                 _ => return,
@@ -169,7 +169,7 @@ impl Lease {
             Ok(response) => super::client::node(&response)?,
             Err(problem) if called.uncertain && problem.status() == 409 => {
                 match self.client.read(&self.path()).await? {
-                    Some(live) if text(&live, &["spec", "holderIdentity"]) == self.holder => live,
+                    Some(live) if live.str_at(&["spec", "holderIdentity"]) == self.holder => live,
                     _ => return Err(problem),
                 }
             }
@@ -184,7 +184,7 @@ impl Lease {
     }
 
     fn know(&self, live: &Node) {
-        let of = |key| text(live, &["metadata", key]).to_owned();
+        let of = |key| live.str_at(&["metadata", key]).to_owned();
         let version = Version { uid: of("uid"), resource_version: of("resourceVersion") };
         *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
     }

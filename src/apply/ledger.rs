@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::client::{Client, Problem, deletion, node, text};
+use super::client::{Client, Problem, deletion, node};
 use super::lease::Watch;
 use crate::api::{Content, Method, Request, encode};
 use crate::bundle::ObjectRef;
 use crate::inventory::{Item, Parent, ParentName};
+use crate::plan::item_reference;
 use crate::yaml::{Node, json};
 
 /// A parent that we hold the lease of.
@@ -58,7 +59,7 @@ pub(super) async fn read(client: &Client, name: &ParentName) -> Result<Option<Pa
 impl Ledger {
     pub(super) fn new(client: &Client, watch: &Watch, mut parent: Parent) -> Self {
         let items = std::mem::take(&mut parent.items);
-        let items = items.into_iter().map(|item| (reference(&item), item)).collect();
+        let items = items.into_iter().map(|item| (item_reference(&item), item)).collect();
         Ledger { client: client.clone(), watch: watch.clone(), parent, items, stands: None }
     }
 
@@ -101,8 +102,8 @@ impl Ledger {
             Err(problem) if problem.status() == 409 => return Err(moved(problem)),
             Err(problem) => return Err(problem),
         };
-        self.parent.uid = text(&live, &["metadata", "uid"]).into();
-        self.parent.resource_version = text(&live, &["metadata", "resourceVersion"]).into();
+        self.parent.uid = live.str_at(&["metadata", "uid"]).into();
+        self.parent.resource_version = live.str_at(&["metadata", "resourceVersion"]).into();
         self.stands = self.parent.manifest().ok();
         Ok(())
     }
@@ -124,16 +125,6 @@ impl Ledger {
             Err(problem) if problem.status() == 409 => Err(moved(problem)),
             Err(problem) => Err(problem),
         }
-    }
-}
-
-/// What names an item.
-pub(super) fn reference(item: &Item) -> ObjectRef {
-    ObjectRef {
-        group: item.gvk.group.clone(),
-        kind: item.gvk.kind.clone(),
-        namespace: item.namespace.clone(),
-        name: item.name.clone(),
     }
 }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::client::{Cause, Client, Problem, Refusal, node, text};
+use super::client::{Client, Problem, Refusal, node};
 use super::lease::Watch;
-use crate::api::{Content, Method, Request, Resource};
+use crate::api::{Cause, Content, Method, Request, Resource};
 use crate::inventory::FIELD_MANAGER;
 use crate::span::FileId;
 use crate::yaml::{Map, Node, json};
@@ -134,10 +134,10 @@ async fn replace(client: &Client, watch: &Watch, writing: &Writing<'_>) -> Resul
         let request = match &live {
             None => Request::new(Method::Post, writing.resource.collection(writing.namespace)),
             Some(live) => {
-                let version = text(live, &["metadata", "resourceVersion"]);
+                let version = live.str_at(&["metadata", "resourceVersion"]);
                 if let Some(metadata) = manifest.get_mut("metadata").and_then(Node::map_mut) {
                     metadata.insert("resourceVersion", Node::str(version));
-                    metadata.insert("uid", Node::str(text(live, &["metadata", "uid"])));
+                    metadata.insert("uid", Node::str(live.str_at(&["metadata", "uid"])));
                 }
                 Request::new(Method::Put, &*path)
             }
@@ -155,7 +155,7 @@ async fn replace(client: &Client, watch: &Watch, writing: &Writing<'_>) -> Resul
 }
 
 fn written(live: Node, notes: Vec<String>) -> Result<Written, Problem> {
-    let uid = SmolStr::new(text(&live, &["metadata", "uid"]));
+    let uid = SmolStr::new(live.str_at(&["metadata", "uid"]));
     if uid.is_empty() {
         return Err(Problem::Unreachable("what was answered is no object".to_owned()));
     }
@@ -180,8 +180,8 @@ pub(super) async fn unlabel(
         Node::map(map)
     };
     let metadata = vec![
-        ("uid", Node::str(text(live, &["metadata", "uid"]))),
-        ("resourceVersion", Node::str(text(live, &["metadata", "resourceVersion"]))),
+        ("uid", Node::str(live.str_at(&["metadata", "uid"]))),
+        ("resourceVersion", Node::str(live.str_at(&["metadata", "resourceVersion"]))),
         ("labels", map(vec![(label, Node::null())])),
     ];
     let body = to_json(&map(vec![("metadata", map(metadata))]))?;

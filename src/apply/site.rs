@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::client::Cause;
 use super::kinds::Kinds;
 use super::object::Decision;
-use crate::api::Millis;
+use crate::api::{Cause, Millis};
 use crate::application::AppKey;
-use crate::k8s::conflict;
+use crate::k8s::conflict::{self, Conflict};
 use crate::k8s::fields::{applied::applied, edit, path_text};
 use crate::k8s::health::Scripts;
 use crate::k8s::object::Gvk;
@@ -76,7 +75,9 @@ impl<'a> Site<'a> {
 
     /// What is done about a field that has come into somebody else's hands since the plan was made: what the plan would have done.
     pub(super) fn decide(&self, gvk: &Gvk, cause: &Cause, sent: &mut Node) -> Decision {
-        let Some(conflict) = cause.conflict() else { return Decision::Fail(cause.message.clone()) };
+        let Some(conflict) = Conflict::of_cause(&cause.reason, &cause.field, &cause.message) else {
+            return Decision::Fail(cause.message.clone());
+        };
         match self.conflicts.decide(gvk, &conflict) {
             conflict::Decision::Take => Decision::Take,
             conflict::Decision::Fail(why) => Decision::Fail(format!("{}: {why}", conflict.field)),

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::client::{Cause, Client, Problem, text};
+use super::client::{Client, Problem};
 use super::gone::{self, Doomed};
 use super::hook::{self, Hook, Ran};
 use super::lease::Watch;
@@ -15,7 +15,7 @@ use super::object::{self, Writing, Written};
 use super::outcome::{SliceOutcome, SliceResult};
 use super::site::{Site, Wait};
 use super::wait::{For, until};
-use crate::api::{Millis, Resource};
+use crate::api::{Cause, Millis, Resource};
 use crate::bundle::ObjectRef;
 use crate::inventory::{Item, PART_OF_LABEL};
 use crate::k8s::health::established::is_needed;
@@ -156,11 +156,11 @@ impl<'a> Work<'a> {
         for _ in 0..5 {
             let Some(live) = self.client.read(&path).await? else { return Ok(None) };
             // Whoever took the label off has taken the object, too.
-            if text(&live, &["metadata", "labels", PART_OF_LABEL]) != self.plan.parent_name.id() {
+            if live.str_at(&["metadata", "labels", PART_OF_LABEL]) != self.plan.parent_name.id() {
                 return Ok(None);
             }
             if action.verb == Verb::Note {
-                return Ok(Some(Written { uid: text(&live, &["metadata", "uid"]).into(), live, notes: Vec::new() }));
+                return Ok(Some(Written { uid: live.str_at(&["metadata", "uid"]).into(), live, notes: Vec::new() }));
             }
             match object::unlabel(&self.client, &self.watch, &path, &live, PART_OF_LABEL).await {
                 Err(problem) if problem.status() == 409 => {}
@@ -178,7 +178,7 @@ impl<'a> Work<'a> {
             let taken = match self.path(action).await {
                 Ok(Some(path)) => self.client.read(&path).await.map(|live| {
                     live.is_none_or(|live| {
-                        text(&live, &["metadata", "labels", PART_OF_LABEL]) != self.plan.parent_name.id()
+                        live.str_at(&["metadata", "labels", PART_OF_LABEL]) != self.plan.parent_name.id()
                     })
                 }),
                 Ok(None) => Ok(true),

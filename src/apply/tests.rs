@@ -19,7 +19,7 @@ use crate::machine::Machine;
 use crate::memory_cluster::{FAIL, Faults, MemoryCluster, Run, drive};
 use crate::plan::{
     Action, Context, DesiredSlice, HookDelete, Propagation, Record, Same, Seen, SlicePlan, Status, Task, Verb, arrange,
-    defined_kind,
+    defined_kind, item_reference,
 };
 use crate::yaml::Node;
 
@@ -98,7 +98,7 @@ fn plan(cluster: &mut MemoryCluster, slice: &DesiredSlice) -> SlicePlan {
         tasks.push(task);
     }
     for item in parent.iter().flat_map(|parent| &parent.items) {
-        let reference = ledger::reference(item);
+        let reference = item_reference(item);
         if slice.object(&reference).is_none() {
             actions.push(Action::new(reference.clone(), item.gvk.clone(), Verb::Delete(Propagation::Foreground)));
             tasks.push(Task { prune: true, ..Task::new(reference, Phase::Sync, 0) });
@@ -624,7 +624,7 @@ fn two_applies_exclude_each_other_and_a_dead_one_is_succeeded() {
 fn nothing_is_forgotten(cluster: &mut MemoryCluster, slice: &DesiredSlice, what: &str) {
     let id = slice.parent.id();
     let listed: BTreeMap<ObjectRef, bool> = parent_of(cluster, slice)
-        .map(|parent| parent.items.iter().map(|item| (ledger::reference(item), true)).collect())
+        .map(|parent| parent.items.iter().map(|item| (item_reference(item), true)).collect())
         .unwrap_or_default();
     for object in cluster.all() {
         if object.at(&["metadata", "labels", PART_OF_LABEL]).and_then(Node::as_str) == Some(&id) {

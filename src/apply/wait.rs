@@ -3,7 +3,7 @@
 //! What nobody can judge ("no check") is not waited for. `Degraded` counts when it is seen twice, a moment apart: an object that was just
 //! changed may still show the failure that the change mends.
 
-use super::client::{Client, Problem, text};
+use super::client::{Client, Problem};
 use super::gone::seconds;
 use crate::api::Millis;
 use crate::k8s::health::established::{Established, established};
@@ -99,7 +99,7 @@ fn judge(live: &Node, what: For, scripts: &Scripts) -> State {
             Some(Established::Never(why)) => State::Failed(why),
         };
     }
-    if text(live, &["metadata", "annotations", "argocd.argoproj.io/ignore-healthcheck"]) == "true" {
+    if live.str_at(&["metadata", "annotations", "argocd.argoproj.io/ignore-healthcheck"]) == "true" {
         return State::Done;
     }
     let found = match health(live, scripts) {

@@ -142,18 +142,7 @@ async fn one_by_one(port: &Port, root: &str, list: &Node, found: &mut Catalogue)
             continue;
         }
         let document = response.node().map_err(|_| format!("{root}/{name}: the answer is no JSON"))?;
-        for resource in items(&document, "resources") {
-            let plural = text(resource, &["name"]);
-            if plural.contains('/') {
-                continue;
-            }
-            found.resources.push(Resource {
-                gvk: Gvk { group: group.clone(), version: version.clone(), kind: text(resource, &["kind"]) },
-                plural,
-                namespaced: resource.get("namespaced").and_then(Node::as_bool) == Some(true),
-                verbs: items(resource, "verbs").iter().filter_map(Node::smol).collect(),
-            });
-        }
+        found.resources.extend(Resource::list(&document, group, version));
     }
     Ok(())
 }

@@ -29,6 +29,11 @@ pub struct Conflict {
 }
 
 impl Conflict {
+    /// The conflict that one cause of a Status tells of; `None` where it is about something else.
+    pub fn of_cause(reason: &str, field: &str, message: &str) -> Option<Conflict> {
+        (reason == "FieldManagerConflict").then(|| Conflict { field: field.to_owned(), ..manager_of(message) })
+    }
+
     /// Whether the other manager used server-side apply.
     pub fn applied(&self) -> bool {
         self.api_version.is_empty()
@@ -40,10 +45,9 @@ impl Conflict {
 pub fn read(status: &Node) -> Option<Vec<Conflict>> {
     let causes = status.at(&["details", "causes"])?.as_seq()?;
     let text = |node: &Node, key: &str| node.get(key).and_then(Node::as_str).unwrap_or_default().to_owned();
-    let of_fields = causes.iter().filter(|cause| text(cause, "reason") == "FieldManagerConflict");
-    let mut conflicts: Vec<Conflict> = of_fields
-        .map(|cause| Conflict { field: text(cause, "field"), ..manager_of(&text(cause, "message")) })
-        .collect();
+    let conflict =
+        |cause: &Node| Conflict::of_cause(&text(cause, "reason"), &text(cause, "field"), &text(cause, "message"));
+    let mut conflicts: Vec<Conflict> = causes.iter().filter_map(conflict).collect();
     // The API server gives them in any order.
     conflicts.sort_by(|a, b| (&a.field, &a.manager).cmp(&(&b.field, &b.manager)));
     (!conflicts.is_empty()).then_some(conflicts)

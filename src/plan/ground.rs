@@ -78,7 +78,7 @@ impl Ground {
             ));
         }
         let version = talk.read(Request::get("/version")).await?.unwrap_or_else(Node::null);
-        let version = live::text(&version, &["gitVersion"]).trim_start_matches('v').to_owned();
+        let version = version.str_at(&["gitVersion"]).trim_start_matches('v').to_owned();
         let mut ground = Ground {
             fleet: input.fleet.clone(),
             cluster: input.cluster.clone(),
@@ -158,8 +158,8 @@ impl Ground {
         };
         for object in found {
             let name = ParentName {
-                namespace: live::text(&object, &["metadata", "namespace"]).to_owned(),
-                name: live::text(&object, &["metadata", "name"]).to_owned(),
+                namespace: object.str_at(&["metadata", "namespace"]).to_owned(),
+                name: object.str_at(&["metadata", "name"]).to_owned(),
             };
             self.add_parent(name, Parent::read(&object));
         }
@@ -241,7 +241,7 @@ impl Ground {
 }
 
 /// What names the object of an item.
-pub(super) fn item_reference(item: &Item) -> ObjectRef {
+pub fn item_reference(item: &Item) -> ObjectRef {
     ObjectRef {
         group: item.gvk.group.clone(),
         kind: item.gvk.kind.clone(),
@@ -289,7 +289,7 @@ pub(super) async fn list(talk: &Talk, path: &str, selector: &str) -> Result<List
             _ => return Err(refused(&response, path)),
         }
         let mut page = node(&response, path)?;
-        next = live::text(&page, &["metadata", "continue"]).to_owned();
+        next = page.str_at(&["metadata", "continue"]).to_owned();
         match page.get_mut("items") {
             Some(list) if list.is_null() => {}
             Some(list) => match list.seq_mut() {

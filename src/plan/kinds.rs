@@ -77,7 +77,7 @@ impl Kinds {
 async fn list(talk: &Talk, of: &Gvk) -> Result<Vec<Resource>, Trouble> {
     let root = if of.group.is_empty() { "/api" } else { "/apis" };
     let answer = talk.read(Request::get(format!("{root}/{}", of.api_version()))).await?;
-    Ok(answer.as_ref().map(|list| resources(list, of)).unwrap_or_default())
+    Ok(answer.as_ref().map(|list| Resource::list(list, &of.group, &of.version)).unwrap_or_default())
 }
 
 /// The versions that the server has for a group; none where it has no such group.
@@ -86,19 +86,6 @@ async fn versions(talk: &Talk, group: &str) -> Result<Vec<Gvk>, Trouble> {
     let list = answer.get("versions").and_then(Node::as_seq).unwrap_or_default();
     let versions = list.iter().filter_map(|item| item.get("version").and_then(Node::smol));
     Ok(versions.map(|version| Gvk { group: group.into(), version, kind: SmolStr::default() }).collect())
-}
-
-/// The resources of an APIResourceList; subresources are none.
-fn resources(list: &Node, of: &Gvk) -> Vec<Resource> {
-    let items = list.get("resources").and_then(Node::as_seq).unwrap_or_default();
-    let text = |node: &Node, key: &str| node.get(key).and_then(Node::smol).unwrap_or_default();
-    let resource = |node: &Node| Resource {
-        gvk: Gvk { group: of.group.clone(), version: of.version.clone(), kind: text(node, "kind") },
-        plural: text(node, "name"),
-        namespaced: node.get("namespaced").and_then(Node::as_bool) == Some(true),
-        verbs: node.get("verbs").and_then(Node::as_seq).unwrap_or_default().iter().filter_map(Node::smol).collect(),
-    };
-    items.iter().map(resource).filter(|resource| !resource.plural.contains('/')).collect()
 }
 
 /// Every kind that the server serves in the versions that it prefers: for questions about everything in a namespace.

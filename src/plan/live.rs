@@ -11,11 +11,6 @@ use crate::inventory::{FIELD_MANAGER, PART_OF_LABEL};
 use crate::k8s::object::Gvk;
 use crate::yaml::{Map, Node, json};
 
-/// A text in an object; empty where it is not there.
-pub(super) fn text<'a>(object: &'a Node, path: &[&str]) -> &'a str {
-    object.at(path).and_then(Node::as_str).unwrap_or_default()
-}
-
 /// UID and resource version.
 pub(super) fn seen(object: &Node) -> Seen {
     let of = |key| object.at(&["metadata", key]).and_then(Node::smol).unwrap_or_default();
@@ -30,7 +25,7 @@ pub(super) fn reference(gvk: &Gvk, object: &Node) -> ObjectRef {
 
 /// The ApplySet that it says to be part of; empty for none.
 pub(super) fn part_of(object: &Node) -> &str {
-    text(object, &["metadata", "labels", PART_OF_LABEL])
+    object.str_at(&["metadata", "labels", PART_OF_LABEL])
 }
 
 /// An object without the label of membership.
@@ -52,20 +47,22 @@ pub(super) fn is_going(object: &Node) -> bool {
 }
 
 /// The controller that owns it, as `Kind name`.
-pub(super) fn controller(object: &Node) -> Option<String> {
+pub fn controller(object: &Node) -> Option<String> {
     let owners = object.at(&["metadata", "ownerReferences"]).and_then(Node::as_seq).unwrap_or_default();
     let owner = owners.iter().find(|owner| owner.get("controller").and_then(Node::as_bool) == Some(true))?;
-    Some(format!("{} {}", text(owner, &["kind"]), text(owner, &["name"])))
+    Some(format!("{} {}", owner.str_at(&["kind"]), owner.str_at(&["name"])))
 }
 
 /// The entries of managedFields that are a manager's, those of subresources left out.
 pub(super) fn entries_of<'a>(object: &'a Node, manager: &'a str) -> impl Iterator<Item = &'a Node> {
     let entries = object.at(&["metadata", "managedFields"]).and_then(Node::as_seq).unwrap_or_default();
-    entries.iter().filter(move |entry| text(entry, &["manager"]) == manager && text(entry, &["subresource"]).is_empty())
+    entries
+        .iter()
+        .filter(move |entry| entry.str_at(&["manager"]) == manager && entry.str_at(&["subresource"]).is_empty())
 }
 
 /// Whether our field manager is in its managedFields.
-pub(super) fn is_managed_by_us(object: &Node) -> bool {
+pub fn is_managed_by_us(object: &Node) -> bool {
     entries_of(object, FIELD_MANAGER).next().is_some()
 }
 
@@ -75,7 +72,7 @@ pub fn owned_digest(object: &Node) -> Option<Digest> {
     let mut owned: Vec<String> = Vec::new();
     for entry in entries_of(object, FIELD_MANAGER) {
         let fields = json::to_json(entry.get("fieldsV1")?).ok()?;
-        owned.push(format!("{} {} {fields}", text(entry, &["operation"]), text(entry, &["apiVersion"])));
+        owned.push(format!("{} {} {fields}", entry.str_at(&["operation"]), entry.str_at(&["apiVersion"])));
     }
     owned.sort();
     (!owned.is_empty()).then(|| Digest::of_parts(owned.iter().map(String::as_bytes)))

@@ -16,7 +16,7 @@ use super::ground::Ground;
 use super::live;
 use super::members::{self, Members};
 use super::predict;
-use super::talk::{Talk, Trouble, about, causes, is_untyped, message, node};
+use super::talk::{Talk, Trouble, about, is_untyped, message, node};
 use crate::api::{Content, Method, Request, Resource, Response};
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
@@ -497,7 +497,7 @@ impl Probe<'_> {
         response: &Response,
     ) -> Result<Found, Trouble> {
         let text = message(response);
-        let kind = node(response, "").ok().map(|status| live::text(&status, &["details", "kind"]).to_owned());
+        let kind = node(response, "").ok().map(|status| status.str_at(&["details", "kind"]).to_owned());
         match response.status {
             404 if kind.as_deref() == Some("namespaces") => {
                 let namespace = &desired.namespace;
@@ -650,7 +650,7 @@ fn is_as_recorded(item: &Item, desired: &Desired, live: &Node) -> bool {
 
 /// The fields that a refusal says cannot be changed.
 fn immutable_fields(response: &Response) -> Vec<String> {
-    let all = causes(response);
+    let all = response.causes();
     let is_immutable = |text: &str| IMMUTABLE.iter().any(|words| text.contains(words));
     if all.iter().any(|cause| !is_immutable(&cause.message)) {
         // Something else is wrong, too: made anew it would be refused as well.

@@ -237,11 +237,11 @@ impl Leaving<'_> {
     async fn instances(&self, group: &str, kind: &str, definition: &Node) -> Result<Option<String>, Trouble> {
         let versions = definition.at(&["spec", "versions"]).and_then(Node::as_seq).unwrap_or_default();
         let served = versions.iter().find(|version| version.get("served").and_then(Node::as_bool) == Some(true));
-        let Some(version) = served.map(|version| live::text(version, &["name"])) else { return Ok(None) };
+        let Some(version) = served.map(|version| version.str_at(&["name"])) else { return Ok(None) };
         let resource = Resource {
             gvk: Gvk { group: group.into(), version: version.into(), kind: kind.into() },
-            plural: live::text(definition, &["spec", "names", "plural"]).into(),
-            namespaced: live::text(definition, &["spec", "scope"]) == "Namespaced",
+            plural: definition.str_at(&["spec", "names", "plural"]).into(),
+            namespaced: definition.str_at(&["spec", "scope"]) == "Namespaced",
             verbs: Vec::new(),
         };
         self.stranger(&resource, "").await
@@ -269,10 +269,8 @@ impl Leaving<'_> {
             Listed::Items(objects) => objects,
             Listed::Forbidden(_) => return Ok(Some(format!("some {} that we may not list", resource.gvk))),
         };
-        let leaves = |item: &Item| !self.staying.contains(&item_reference(item));
-        let own = |reference: &ObjectRef| {
-            self.parent.items.iter().any(|item| item_reference(item) == *reference && leaves(item))
-        };
+        let leaving = self.parent.items.iter().map(item_reference).filter(|item| !self.staying.contains(item));
+        let own: BTreeSet<ObjectRef> = leaving.collect();
         let stranger = objects.iter().find(|object| {
             let reference = live::reference(&resource.gvk, object);
             let given = matches!(
@@ -280,7 +278,7 @@ impl Leaving<'_> {
                 ("ServiceAccount", "default")
                     | ("ConfigMap", "kube-root-ca.crt" | "openshift-service-ca.crt" | "istio-ca-root-cert")
             );
-            !given && live::controller(object).is_none() && !own(&reference)
+            !given && live::controller(object).is_none() && !own.contains(&reference)
         });
         Ok(stranger.map(|object| live::reference(&resource.gvk, object).to_string()))
     }
@@ -304,7 +302,7 @@ fn has_hash(name: &str) -> bool {
 }
 
 fn is_applied_by_us(live: &Node) -> bool {
-    live::entries_of(live, crate::inventory::FIELD_MANAGER).any(|entry| live::text(entry, &["operation"]) == "Apply")
+    live::entries_of(live, crate::inventory::FIELD_MANAGER).any(|entry| entry.str_at(&["operation"]) == "Apply")
 }
 
 /// Why a slice may not be emptied: it declares nothing any more, and does not say that this is meant.

@@ -171,33 +171,13 @@ pub(super) fn message(response: &Response) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// One of `details.causes` of a Status.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct StatusCause {
-    pub(super) reason: String,
-    pub(super) field: String,
-    pub(super) message: String,
-}
-
-/// The causes that a refusal gives.
-pub(super) fn causes(response: &Response) -> Vec<StatusCause> {
-    let status = response.node().unwrap_or_else(|_| Node::null());
-    let text = |node: &Node, key: &str| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
-    let list = status.at(&["details", "causes"]).and_then(Node::as_seq).unwrap_or_default();
-    let cause = |node: &Node| StatusCause {
-        reason: text(node, "reason"),
-        field: text(node, "field"),
-        message: text(node, "message"),
-    };
-    list.iter().map(cause).collect()
-}
-
 /// What the server says about an object, without what may quote a value where the object is a Secret.
 pub(super) fn about(gvk: &Gvk, response: &Response) -> String {
     if !gvk.is("", "Secret") {
         return message(response);
     }
-    let fields: Vec<String> = causes(response).into_iter().map(|cause| cause.field).filter(|f| !f.is_empty()).collect();
+    let fields: Vec<String> =
+        response.causes().into_iter().map(|cause| cause.field).filter(|f| !f.is_empty()).collect();
     let of = if fields.is_empty() { String::new() } else { format!(" about {}", fields.join(", ")) };
     format!("the server answered {}{of}; its words are not shown, since it is a Secret", response.status)
 }

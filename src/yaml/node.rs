@@ -264,6 +264,11 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
+    /// The string that a path of keys leads to; empty where there is none.
+    pub fn str_at(&self, path: &[&str]) -> &str {
+        self.at(path).and_then(Node::as_str).unwrap_or_default()
+    }
+
     /// Identity of the shared collection, for memos: equal identities are equal values.
     pub fn shared_id(&self) -> Option<usize> {
         match &self.data {

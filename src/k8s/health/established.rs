@@ -3,7 +3,7 @@
 //! Not health: a CRD is established before it is healthy in every respect, and a Namespace has no health at all.
 //! Kinds that no object needs in this way are no business of this table.
 
-use super::reading::{conditions, text};
+use super::reading::conditions;
 use crate::k8s::object::Gvk;
 use crate::yaml::Node;
 
@@ -35,7 +35,7 @@ pub fn is_needed(gvk: &Gvk) -> bool {
 pub fn established(object: &Node) -> Option<Established> {
     let gvk = Gvk::of(object);
     let (_, _, rule) = KINDS.iter().find(|row| gvk.is(row.0, row.1))?;
-    if !text(object, &["metadata", "deletionTimestamp"]).is_empty() {
+    if !object.str_at(&["metadata", "deletionTimestamp"]).is_empty() {
         return Some(Established::NotYet("it is being deleted".to_owned()));
     }
     Some(rule(object))
@@ -56,7 +56,7 @@ fn definition(object: &Node) -> Established {
 
 /// A new Namespace has its phase at once; only a terminating one is in the way.
 fn namespace(object: &Node) -> Established {
-    match text(object, &["status", "phase"]) {
+    match object.str_at(&["status", "phase"]) {
         "Active" => Established::Yes,
         phase => Established::NotYet(format!("its phase is {phase:?}")),
     }

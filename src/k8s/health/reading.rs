@@ -14,11 +14,6 @@ pub(super) struct Condition<'a> {
     pub(super) observed_generation: Option<i64>,
 }
 
-/// The text of a string; empty where there is none.
-pub(super) fn text<'a>(node: &'a Node, path: &[&str]) -> &'a str {
-    node.at(path).and_then(Node::as_str).unwrap_or_default()
-}
-
 /// An integer, where there is one.
 pub(super) fn int(node: &Node, path: &[&str]) -> Option<i64> {
     match node.at(path)?.number()? {
@@ -40,10 +35,10 @@ pub(super) fn items<'a>(node: &'a Node, path: &[&str]) -> &'a [Node] {
 /// Conditions out of a list.
 pub(super) fn conditions_of(list: &[Node]) -> impl Iterator<Item = Condition<'_>> {
     list.iter().filter(|item| item.as_map().is_some()).map(|item| Condition {
-        kind: text(item, &["type"]),
-        status: text(item, &["status"]),
-        reason: text(item, &["reason"]),
-        message: text(item, &["message"]),
+        kind: item.str_at(&["type"]),
+        status: item.str_at(&["status"]),
+        reason: item.str_at(&["reason"]),
+        message: item.str_at(&["message"]),
         observed_generation: int(item, &["observedGeneration"]),
     })
 }

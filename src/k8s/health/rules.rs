@@ -3,7 +3,7 @@
 //! A version that Argo CD does not know of such a kind is `Unknown`, as there. CronJob, PodDisruptionBudget and
 //! CustomResourceDefinition have no rule in Go: Argo CD carries scripts for them, and their outcome is given here.
 
-use super::reading::{Condition, conditions, conditions_of, count, int, items, text};
+use super::reading::{Condition, conditions, conditions_of, count, int, items};
 use super::{Answer, Status};
 use crate::k8s::object::{Gvk, annotation};
 use crate::k8s::order::{Role, role};
@@ -66,7 +66,7 @@ fn deployment(object: &Node) -> Answer {
     let status = |field| count(object, &["status", field]);
     let (replicas, updated, available) = (status("replicas"), status("updatedReplicas"), status("availableReplicas"));
     if conditions(object).find(|c| c.kind == "Progressing").is_some_and(|c| c.reason == "ProgressDeadlineExceeded") {
-        let message = format!("Deployment {:?} exceeded its progress deadline", text(object, &["metadata", "name"]));
+        let message = format!("Deployment {:?} exceeded its progress deadline", object.str_at(&["metadata", "name"]));
         return (Status::Degraded, message);
     }
     match int(object, &["spec", "replicas"]) {
@@ -94,7 +94,7 @@ fn stateful_set(object: &Node) -> Answer {
         return progressing(format!("Waiting for {missing} pods to be ready..."));
     }
     let updated = status("updatedReplicas");
-    let strategy = text(object, &["spec", "updateStrategy", "type"]);
+    let strategy = object.str_at(&["spec", "updateStrategy", "type"]);
     let rolling = object.at(&["spec", "updateStrategy", "rollingUpdate"]).filter(|node| !node.is_null());
     if let (true, Some(rolling)) = (strategy == "RollingUpdate", rolling) {
         let goal = wanted.zip(int(rolling, &["partition"])).map(|(n, partition)| n.saturating_sub(partition));
@@ -108,7 +108,7 @@ fn stateful_set(object: &Node) -> Answer {
     if strategy == "OnDelete" {
         return (Status::Healthy, format!("statefulset has {} ready pods", status("readyReplicas")));
     }
-    let revision = |field| text(object, &["status", field]);
+    let revision = |field| object.str_at(&["status", field]);
     let (update, current) = (revision("updateRevision"), revision("currentRevision"));
     if update != current {
         return progressing(format!(
@@ -145,12 +145,12 @@ fn daemon_set(object: &Node) -> Answer {
     }
     let status = |field| count(object, &["status", field]);
     let (wanted, updated) = (status("desiredNumberScheduled"), status("updatedNumberScheduled"));
-    if text(object, &["spec", "updateStrategy", "type"]) == "OnDelete" {
+    if object.str_at(&["spec", "updateStrategy", "type"]) == "OnDelete" {
         let message = format!("daemon set {updated} out of {wanted} new pods have been updated");
         return (Status::Healthy, message);
     }
     let available = status("numberAvailable");
-    let waiting = format!("Waiting for daemon set {:?} rollout to finish:", text(object, &["metadata", "name"]));
+    let waiting = format!("Waiting for daemon set {:?} rollout to finish:", object.str_at(&["metadata", "name"]));
     if updated < wanted {
         return progressing(format!("{waiting} {updated} out of {wanted} new pods have been updated..."));
     }
@@ -170,12 +170,12 @@ fn ingress(object: &Node) -> Answer {
 }
 
 fn service(object: &Node) -> Answer {
-    let waits = text(object, &["spec", "type"]) == "LoadBalancer" && !has_address(object);
+    let waits = object.str_at(&["spec", "type"]) == "LoadBalancer" && !has_address(object);
     plain(if waits { Status::Progressing } else { Status::Healthy })
 }
 
 fn volume_claim(object: &Node) -> Answer {
-    plain(match text(object, &["status", "phase"]) {
+    plain(match object.str_at(&["status", "phase"]) {
         "Lost" => Status::Degraded,
         "Pending" => Status::Progressing,
         "Bound" => Status::Healthy,
@@ -184,13 +184,13 @@ fn volume_claim(object: &Node) -> Answer {
 }
 
 fn workflow(object: &Node) -> Answer {
-    let status = match text(object, &["status", "phase"]) {
+    let status = match object.str_at(&["status", "phase"]) {
         "" | "Pending" | "Running" => Status::Progressing,
         "Succeeded" => Status::Healthy,
         "Failed" | "Error" => Status::Degraded,
         _ => Status::Unknown,
     };
-    (status, text(object, &["status", "message"]).to_owned())
+    (status, object.str_at(&["status", "message"]).to_owned())
 }
 
 fn api_service(object: &Node) -> Answer {
@@ -208,7 +208,7 @@ const IGNORE_RESTART_POLICY: &str = "argocd.argoproj.io/ignore-restart-policy";
 
 /// A pod that restarts for ever is judged by its containers; one that is to end (a hook, mostly) progresses until it has.
 fn pod(object: &Node) -> Answer {
-    let policy = text(object, &["spec", "restartPolicy"]);
+    let policy = object.str_at(&["spec", "restartPolicy"]);
     let as_server = annotation(object, IGNORE_RESTART_POLICY) == Some("true") && !matches!(role(object), Role::Hook(_));
     let runs_on = policy == "Always" || as_server;
     let containers = items(object, &["status", "containerStatuses"]);
@@ -217,14 +217,14 @@ fn pod(object: &Node) -> Answer {
             |reason: &str| reason.starts_with("Err") || reason.ends_with("Error") || reason.ends_with("BackOff");
         let waiting = containers.iter().filter_map(|c| c.at(&["state", "waiting"]));
         let messages: Vec<&str> =
-            waiting.filter(|w| stuck(text(w, &["reason"]))).map(|w| text(w, &["message"])).collect();
+            waiting.filter(|w| stuck(w.str_at(&["reason"]))).map(|w| w.str_at(&["message"])).collect();
         if !messages.is_empty() {
             return (Status::Degraded, messages.join(", "));
         }
     }
-    let message = text(object, &["status", "message"]);
+    let message = object.str_at(&["status", "message"]);
     let say = |status| (status, message.to_owned());
-    match text(object, &["status", "phase"]) {
+    match object.str_at(&["status", "phase"]) {
         "Pending" => say(Status::Progressing),
         "Succeeded" => say(Status::Healthy),
         "Failed" if message.is_empty() => {
@@ -249,15 +249,15 @@ fn pod(object: &Node) -> Answer {
 /// Why a container ended.
 fn container_failure(container: &Node) -> Option<String> {
     let terminated = container.at(&["state", "terminated"])?;
-    let message = text(terminated, &["message"]);
+    let message = terminated.str_at(&["message"]);
     if !message.is_empty() {
         return Some(message.to_owned());
     }
-    if text(terminated, &["reason"]) == "OOMKilled" {
+    if terminated.str_at(&["reason"]) == "OOMKilled" {
         return Some("OOMKilled".to_owned());
     }
     let code = count(terminated, &["exitCode"]);
-    (code != 0).then(|| format!("container {:?} failed with exit code {code}", text(container, &["name"])))
+    (code != 0).then(|| format!("container {:?} failed with exit code {code}", container.str_at(&["name"])))
 }
 
 /// Only `Suspended` is asked for its status; `Failed` and `Complete` count by being there.
@@ -292,7 +292,7 @@ fn cron_job(object: &Node) -> Answer {
     let Some(status) = object.get("status").filter(|status| !status.is_null()) else {
         return progressing("Waiting for CronJob");
     };
-    let time = |field| Some(text(status, &[field])).filter(|time| !time.is_empty());
+    let time = |field| Some(status.str_at(&[field])).filter(|time| !time.is_empty());
     match (time("lastScheduleTime"), time("lastSuccessfulTime")) {
         (None, _) => healthy("CronJob has not been scheduled yet"),
         (Some(_), None) => healthy("The CronJob never completed successfully. It may not be healthy"),
@@ -363,7 +363,7 @@ const SCALING_WORKS: [&str; 2] = ["AbleToScale", "ScalingLimited"];
 
 /// Version 2 has its conditions in the status, version 1 as JSON in an annotation.
 fn autoscaler(object: &Node) -> Answer {
-    if text(object, &["apiVersion"]) == "autoscaling/v2" {
+    if object.str_at(&["apiVersion"]) == "autoscaling/v2" {
         return scaling(items(object, &["status", "conditions"]));
     }
     let Some(written) = annotation(object, "autoscaling.alpha.kubernetes.io/conditions") else { return scaling(&[]) };
