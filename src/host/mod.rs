@@ -8,6 +8,7 @@
 mod charts;
 mod clock;
 pub mod cluster;
+pub mod fetch;
 pub mod files;
 mod git;
 mod objects;

@@ -1,0 +1,69 @@
+//! Sources from elsewhere: git repositories, charts, artifacts and files, brought into a [`Store`] and read from there.
+//!
+//! A [`Fetcher`] knows one kind of source. It is asked for three things, of which only the first two may use the network: what a revision
+//! stands for now, to bring what a pin names into the store, and to open what lies there. Nothing here decides when that is done: pins are
+//! followed, moved and refused by the driver; and nothing is fetched while something is rendered.
+
+mod store;
+
+use super::tree;
+use crate::lock::Pin;
+use crate::source::SourceRequest;
+
+pub use store::{Guard, Store};
+
+/// Why a source could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whether trying again may help: the server was busy or not reached, the answer was cut off.
+    pub temporary: bool,
+    /// One sentence, without credentials.
+    pub reason: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// Something that stays as it is: wrong credentials, no such revision, a broken archive.
+    pub fn lasting(reason: impl Into<String>) -> Self {
+        Fault { temporary: false, reason: reason.into(), hint: None }
+    }
+
+    /// Something that may be gone the next time.
+    pub fn passing(reason: impl Into<String>) -> Self {
+        Fault { temporary: true, reason: reason.into(), hint: None }
+    }
+
+    /// The same with what to do.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Fault { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Fault::lasting(error.to_string())
+    }
+}
+
+/// One kind of source.
+pub(super) trait Fetcher: Send + Sync {
+    /// What the revision of a source stands for now. Uses the network.
+    ///
+    /// # Errors
+    /// The remote is not reached, refuses, or has no such revision.
+    fn resolve(&self, request: &SourceRequest) -> Result<Pin, Fault>;
+
+    /// Brings what a pin names into the store, as a whole or not at all; what is there already is not fetched again. Uses the network.
+    ///
+    /// # Errors
+    /// The remote is not reached, refuses, no longer has it, or gives something else than was pinned.
+    fn fetch(&self, request: &SourceRequest, pin: &Pin) -> Result<(), Fault>;
+
+    /// The files of what lies in the store; `None` where it does not. Never uses the network.
+    ///
+    /// # Errors
+    /// What lies there is damaged or breaks a limit.
+    fn open(&self, request: &SourceRequest, pin: &Pin) -> Result<Option<Box<dyn tree::Store>>, Fault>;
+}
