@@ -20,6 +20,7 @@ use crate::cluster::ApiFacts;
 use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::digest::Digest;
 use crate::expand::{self, Unit};
+use crate::lock::Pin;
 use crate::path::{FilePath, TreePath};
 use crate::read::{self, Fleet, ReadOptions};
 use crate::render::{self, Rendered, Stop, Tools};
@@ -28,7 +29,7 @@ use crate::source::SourceRequest;
 use crate::span::Span;
 use crate::world::World;
 
-pub use assemble::{Assembled, assemble, parts};
+pub use assemble::{Assembled, Pins, assemble, engine_versions, parts, pins};
 use recorder::Recorder;
 
 /// What a render of one job came to.
@@ -75,8 +76,8 @@ pub struct Compiled {
     pub wants: BTreeSet<SourceRequest>,
     /// The files of the fleet's own tree that went in: definitions, and what expanding and rendering read.
     pub inputs: BTreeMap<TreePath, Digest>,
-    /// The sources that were looked up and are here, fixed at a commit.
-    pub pins: BTreeMap<SourceRequest, String>,
+    /// The sources that were looked up and are here, other than working trees.
+    pub pins: BTreeMap<SourceRequest, Pin>,
     /// Whether an error leaves open which application is where: then nothing may be written. Failed sets are not counted in.
     pub unknown_applications: bool,
 }
@@ -110,11 +111,12 @@ impl Renders {
 const MAX_ROUNDS: usize = 32;
 
 /// What the files of a fleet declare, kustomizations among them built, without its applications being expanded or rendered: clusters,
-/// projects, contexts.
-pub fn declared(input: &Input, world: &dyn World, tools: &Tools) -> Warned<Fleet> {
+/// projects, contexts; and the sources for that which are not here.
+pub fn declared(input: &Input, world: &dyn World, tools: &Tools) -> Warned<(Fleet, BTreeSet<SourceRequest>)> {
     let Warned { value: survey, mut diagnostics } = read::survey(world, &input.root, &input.read);
-    let value = declarations(survey, world, tools, &mut diagnostics, &mut BTreeSet::new());
-    Warned { value, diagnostics }
+    let mut wants = BTreeSet::new();
+    let fleet = declarations(survey, world, tools, &mut diagnostics, &mut wants);
+    Warned { value: (fleet, wants), diagnostics }
 }
 
 fn declarations(

@@ -73,7 +73,7 @@ impl MemoryWorld {
 
     /// Lets a git URL at a revision (as they are written; empty for HEAD) be answered by a tree. `commit` is what it is said to be resolved to.
     pub fn answer(&mut self, url: &str, revision: &str, root: &FilePath, commit: &str, working: bool) {
-        let tree = Tree { id: root.tree, commit: commit.to_owned(), working };
+        let tree = Tree { id: root.tree, commit: commit.to_owned(), working, digest: None };
         self.answers.insert((normalize_git_url(url), revision.to_owned()), tree);
     }
 

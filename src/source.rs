@@ -97,6 +97,11 @@ pub fn same_repository(a: &str, b: &str) -> bool {
     }
 }
 
+/// Whether what `repositories:` of fleet.yaml says of one URL holds for another one.
+pub fn is_answered_by(said: &str, url: &str) -> bool {
+    normalize_git_url(said) == normalize_git_url(url) || same_repository(said, url)
+}
+
 /// A URL for messages: what stands between scheme and host (a token, a password) is left out, except the user of ssh.
 pub fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };

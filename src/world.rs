@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::diag::Checked;
+use crate::digest::Digest;
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::SourceRequest;
 use crate::span::SourceFile;
@@ -33,6 +34,8 @@ pub struct Tree {
     pub commit: String,
     /// Whether it is read from a folder on disk, uncommitted changes included; the fleet's own is tree 0.
     pub working: bool,
+    /// Digest of the content, where the source has one of its own (charts, artifacts, files).
+    pub digest: Option<Digest>,
 }
 
 /// A name in a directory.

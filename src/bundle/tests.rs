@@ -298,7 +298,7 @@ fn build(step: &Step, fleet: &Fleet, disk: &Disk, turned: bool) -> (Warned<Bundl
     let done = if turned { bundle(&input, &on_threads) } else { bundle(&input, &in_order) };
     let pins = FleetLock::default();
     let digests = done.value.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
-    let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b"inputs"), digests);
+    let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b"inputs"), BTreeMap::new(), digests);
     let output = output(&done.value.bundles, &pins, &lock);
     let changes = changes(&done.value.bundles, &output, &previous);
     (done, output, changes)

@@ -37,6 +37,13 @@ pub(crate) enum Command {
     Kustomize(Kustomize),
     /// Show what would change on which cluster: creates, changes with their fields, deletions, hooks, what is held or refused
     Plan(Plan),
+    /// Look after the folder of fetched sources, which all fleets share
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Resolve sources anew, say what moved, and write fleet.lock
+    Update(Update),
+    /// Fetch everything that fleet.lock pins into a folder, for builds without a network
+    Vendor(Vendor),
 }
 
 /// What every command that reads a fleet takes.
@@ -61,6 +68,18 @@ pub(crate) struct FleetOptions {
     /// The branch that the working tree stands for, where the checkout is detached (CI)
     #[arg(long, value_name = "NAME")]
     pub(crate) branch: Option<String>,
+    /// Refuse what would change fleet.lock: a source that it does not pin is an error
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Ask nothing of the network: sources come from the store [also: FLEETC_OFFLINE=1]
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Both --locked and --offline
+    #[arg(long)]
+    pub(crate) frozen: bool,
+    /// Folder of fetched sources [default: FLEETC_STORE, else fleetc in XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
     /// Unknown fields in Argo CD's objects are errors, and nothing is written when any application is held
     #[arg(long)]
     pub(crate) strict: bool,
@@ -309,6 +328,68 @@ pub(crate) struct Build {
     pub(crate) keep_going: bool,
 }
 
+/// `store …`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum StoreCommand {
+    /// Remove what no fleet has used for some time; nothing while a fleetc runs that uses the store
+    Gc(StoreGc),
+    /// Print the folder
+    Path(StorePath),
+}
+
+/// Arguments of `store gc`.
+#[derive(Args, Debug)]
+pub(crate) struct StoreGc {
+    /// How many days nobody has used what is removed
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub(crate) older_than: u64,
+    #[command(flatten)]
+    pub(crate) place: StorePath,
+}
+
+/// Which store.
+#[derive(Args, Debug)]
+pub(crate) struct StorePath {
+    /// Folder of fetched sources [default: FLEETC_STORE, else fleetc in XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `update`.
+#[derive(Args, Debug)]
+pub(crate) struct Update {
+    /// Which sources: those whose URL or chart contains this text [default: all]
+    #[arg(value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Folder of the fleet
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) fleet_dir: PathBuf,
+    /// Say what would move, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) options: FleetOptions,
+}
+
+/// Arguments of `vendor`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Builds use the folder with `--store DIR --offline`. It holds what the fleet uses now and is not made smaller; delete it to make it anew."
+)]
+pub(crate) struct Vendor {
+    /// Folder that is filled; it is made where it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Folder of the fleet
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) fleet_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: FleetOptions,
+}
+
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub(crate) struct Check {
@@ -338,10 +419,21 @@ pub(crate) struct Explain {
     pub(crate) fleet: FleetArgs,
 }
 
+/// Where the renderers alone get sources from elsewhere.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct SourceArgs {
+    /// Ask nothing of the network: sources come from the store [also: FLEETC_OFFLINE=1]
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Folder of fetched sources [default: FLEETC_STORE, else fleetc in XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
 /// Arguments of `helm`: those of `helm template`.
 #[derive(Args, Debug)]
 pub(crate) struct Helm {
-    /// Name of the release [default: release-name], and the chart: a folder or a .tgz
+    /// Name of the release [default: release-name], and the chart: a folder, a .tgz, `oci://…`, or with --repo its name there
     #[arg(value_name = "[NAME] CHART", num_args = 1..=2, required = true)]
     pub(crate) names: Vec<String>,
     /// Whose output: helm=3 (3.22) or helm=4 (4.3)
@@ -401,6 +493,14 @@ pub(crate) struct Helm {
     /// Do not check values against the chart's schema
     #[arg(long)]
     pub(crate) skip_schema_validation: bool,
+    /// URL of the Helm repository that has the chart
+    #[arg(long, value_name = "URL")]
+    pub(crate) repo: Option<String>,
+    /// Version of the chart, or a constraint such as ^1 [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
     /// Write the documents of each template to a file below this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output_dir: Option<PathBuf>,
@@ -439,6 +539,8 @@ pub(crate) struct Kustomize {
     /// Write to this file, or into this folder one file an object
     #[arg(long, short, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,

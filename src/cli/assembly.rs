@@ -3,9 +3,9 @@
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use fleetc::bundle::{self, State, What, WhatHappened};
-use fleetc::compile::{Assembled, assemble, parts};
-use fleetc::diag::{Diagnostic, Diagnostics};
+use fleetc::bundle::{self, LockStatus, State, What, WhatHappened};
+use fleetc::compile::{Assembled, Pins, assemble, parts};
+use fleetc::diag::{Cause, Diagnostic, Diagnostics};
 use fleetc::host::write::Folder;
 use fleetc::read::Fleet;
 use fleetc::span::Span;
@@ -65,7 +65,11 @@ impl Assembly {
         let locks_refused = assembled.diagnostics.iter().any(|d| d.is_error() && d.code.starts_with("lock/"));
         diagnostics.extend(assembled.diagnostics);
         let refused = assembled.value.bundled.refused || locks_refused;
-        let assembled = if refused { None } else { Some(assembled.value) };
+        let locked_out = session.is_locked() && !refused && assembled.value.changes.fleet_lock != LockStatus::Current;
+        if locked_out {
+            diagnostics.push(locked(&session.pins, &assembled.value));
+        }
+        let assembled = if refused || locked_out { None } else { Some(assembled.value) };
         std::mem::forget(compiled.units);
         let fleet = ManuallyDrop::new(compiled.fleet);
         Ok(Assembly { session, fleet, folder, diagnostics, assembled, units, renders })
@@ -167,6 +171,23 @@ impl Assembly {
             plural(self.renders, "render")
         )
     }
+}
+
+/// What fleet.lock would become, and may not.
+fn locked(pins: &Pins, assembled: &Assembled) -> Diagnostic {
+    let message = match assembled.changes.fleet_lock {
+        LockStatus::Missing => "there is no fleet.lock, and none may be written (`--locked`)",
+        LockStatus::Conflicted => {
+            "fleet.lock holds the markers of a merge conflict, and may not be written (`--locked`)"
+        }
+        LockStatus::Current | LockStatus::Stale => {
+            "fleet.lock is not what this build makes, and may not be written (`--locked`)"
+        }
+    };
+    let moved = super::update::moves(pins, &assembled.pins);
+    let error = Diagnostic::error("lock/locked", Span::NONE, message).cause(Cause::Answer);
+    let error = moved.iter().fold(error, |error, moved| error.trace(Span::NONE, moved.to_string()));
+    error.hint("run `fleetc build` or `fleetc update` without `--locked`, and commit fleet.lock")
 }
 
 fn lock_word(status: bundle::LockStatus) -> Option<&'static str> {

@@ -15,7 +15,12 @@ pub(crate) fn run(args: &Build) -> ExitCode {
     let held = assembly.held();
     let mut written = None;
     if assembly.assembled.is_none() {
-        let why = "an error leaves open which application is where, and a missing one would later read as a removal";
+        let locked = assembly.diagnostics.iter().any(|found| found.code == "lock/locked");
+        let why = if locked {
+            "with `--locked` fleet.lock must stay as it is"
+        } else {
+            "an error leaves open which application is where, and a missing one would later read as a removal"
+        };
         assembly.diagnostics.push(nothing_written(why));
     } else if assembly.session.is_strict() && (held > 0 || assembly.diagnostics.has_errors()) {
         assembly.diagnostics.push(nothing_written("with `--strict` every application must render"));

@@ -13,10 +13,13 @@ use fleetc::render::helm::{
     merge_values, no_values, parse_json, read_archive, read_values, release_name, render, set, set_literal, set_with,
     told, values_file,
 };
+use fleetc::source::{SourceKind, SourceRequest};
 use fleetc::span::FileId;
 use fleetc::template::{Map, Options, Value};
+use fleetc::world::{Lookup, World as _};
 
 use super::args::Helm;
+use super::progress::Fetching;
 use super::session::{print_findings, print_out};
 
 /// Stack of the thread that renders: templates include each other as deep as Helm allows.
@@ -55,7 +58,7 @@ impl From<String> for Failed {
 }
 
 fn work(args: &Helm) -> ExitCode {
-    let world = match FileWorld::open(Path::new("/")) {
+    let world = match super::kustomize::open_disk(&args.sources) {
         Ok(world) => world,
         Err(error) => return refused(&error.to_string()),
     };
@@ -81,7 +84,10 @@ fn template(args: &Helm, world: &FileWorld) -> Result<(), Failed> {
         [name, chart] => (name.as_str(), chart),
         _ => return Err("expected at most two arguments, unexpected arguments".to_owned().into()),
     };
-    let chart = Arc::new(open_chart(Path::new(chart), world, profile)?);
+    let chart = match remote_chart(args, chart) {
+        Some(request) => Arc::new(fetch_chart(&request, world, profile)?),
+        None => Arc::new(open_chart(Path::new(chart), world, profile)?),
+    };
     let values = given_values(args, world, profile)?;
     let name = match &args.name_template {
         Some(template) => {
@@ -170,17 +176,44 @@ fn write_folder(folder: &Path, output: &Output, show: Show) -> std::io::Result<(
     Ok(())
 }
 
+/// The chart that an address names, or `--repo`; `None` for one on this machine.
+fn remote_chart(args: &Helm, chart: &str) -> Option<SourceRequest> {
+    let revision = args.version.clone().unwrap_or_default();
+    if let Some(url) = &args.repo {
+        return Some(SourceRequest { kind: SourceKind::Chart(chart.to_owned()), url: url.clone(), revision });
+    }
+    // The last name of the address is the chart's.
+    let (url, name) = chart.starts_with("oci://").then(|| chart.trim_end_matches('/').rsplit_once('/'))??;
+    Some(SourceRequest { kind: SourceKind::Chart(name.to_owned()), url: url.to_owned(), revision })
+}
+
+fn fetch_chart(request: &SourceRequest, world: &FileWorld, profile: Profile) -> Result<Chart, Failed> {
+    let fetching = Fetching::on_terminals();
+    let (found, _) = world.settle(&|request, progress| fetching.tell(request, &progress), || {
+        let found = world.tree(request);
+        let missing = matches!(found, Lookup::Absent { .. }).then(|| request.clone());
+        (found, missing.into_iter().collect())
+    });
+    match found {
+        Lookup::Here(tree) => load_chart(world, &FilePath::new(tree.id, TreePath::root()), profile).map_err(located),
+        Lookup::Absent { reason, hint } => {
+            let hint = hint.map(|hint| format!("\n\n{hint}")).unwrap_or_default();
+            Err(format!("{}: {reason}{hint}", super::progress::shown(request)).into())
+        }
+    }
+}
+
+fn located(mut found: Diagnostics) -> Failed {
+    let message = told(&found);
+    found.0.retain(|finding| !finding.span.is_none());
+    Failed { message, found }
+}
+
 fn open_chart(path: &Path, world: &FileWorld, profile: Profile) -> Result<Chart, Failed> {
-    let located = |found: Diagnostics| {
-        let message = told(&found);
-        let mut found = found;
-        found.0.retain(|finding| !finding.span.is_none());
-        Failed { message, found }
-    };
     let absolute = std::fs::canonicalize(path).map_err(|_| {
         let text = path.display();
         if text.to_string().contains("://") {
-            format!("`{text}`: only charts on this machine are read; fetch it first")
+            format!("`{text}`: give the URL of the repository with `--repo`, and the chart's name")
         } else {
             format!("path \"{text}\" not found")
         }
@@ -203,7 +236,6 @@ fn inside(path: &Path) -> Result<FilePath, Failed> {
 }
 
 fn given_values(args: &Helm, world: &FileWorld, profile: Profile) -> Result<Map, Failed> {
-    use fleetc::world::World as _;
     let values = no_values();
     for path in &args.values {
         let (id, bytes) = if path == Path::new("-") {

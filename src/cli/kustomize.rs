@@ -1,10 +1,13 @@
 //! `fleetc kustomize DIR`: the bytes of `kustomize build DIR`, and its exit codes (0 or 1).
 
+use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use fleetc::diag::{Diagnostic, Diagnostics};
+use fleetc::host::fetch::{self, Allowed};
 use fleetc::host::{Clock, FileWorld};
 use fleetc::path::{FilePath, TreePath};
 use fleetc::render::helm::Profile;
@@ -12,8 +15,9 @@ use fleetc::render::kustomize::{Helm, LoadRestrictor, Options, Reorder, Tools, b
 use fleetc::render::{Rendered, Stop};
 use fleetc::span::{SourceMap, Span};
 
-use super::args::Kustomize;
-use super::session::{print_findings, print_out};
+use super::args::{Kustomize, SourceArgs};
+use super::progress::Fetching;
+use super::session::{is_offline, print_findings, print_out};
 
 /// Runs the command.
 pub(crate) fn run(args: &Kustomize) -> ExitCode {
@@ -37,7 +41,7 @@ fn build_and_print(args: &Kustomize) -> ExitCode {
         ..Options::default()
     };
     // Bases may lie anywhere above, so the tree is the whole disk, listed only where the build looks.
-    let opened = std::fs::canonicalize(&args.dir).and_then(|dir| Ok((dir, FileWorld::open(Path::new("/"))?)));
+    let opened = std::fs::canonicalize(&args.dir).and_then(|dir| Ok((dir, open_disk(&args.sources)?)));
     let (dir, world) = match opened {
         Ok(opened) => opened,
         Err(error) => return refused(&args.dir, &error.to_string(), args),
@@ -46,7 +50,17 @@ fn build_and_print(args: &Kustomize) -> ExitCode {
         return refused(&args.dir, "its path is not UTF-8", args);
     };
     let tools = ManuallyDrop::new(Tools::with_effects(Box::new(Clock)));
-    match build(&world, &FilePath::new(FileWorld::TREE, directory), &options, &tools) {
+    let directory = FilePath::new(FileWorld::TREE, directory);
+    let fetching = Fetching::on_terminals();
+    let (built, _) = world.settle(&|request, progress| fetching.tell(request, &progress), || {
+        let built = build(&world, &directory, &options, &tools);
+        let wants = match &built {
+            Err(Stop::Wants(wants)) => wants.iter().map(|want| want.request.clone()).collect(),
+            _ => BTreeSet::new(),
+        };
+        (built, wants)
+    });
+    match built {
         Ok(rendered) => {
             // The process ends here, and its memory with it: to take thousands of objects apart first would be for nothing.
             let (rendered, world) = (ManuallyDrop::new(rendered), ManuallyDrop::new(world));
@@ -69,6 +83,18 @@ fn build_and_print(args: &Kustomize) -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// The whole disk as a world, and what can be fetched. Nothing is pinned: that is what fleets are for.
+pub(super) fn open_disk(args: &SourceArgs) -> std::io::Result<FileWorld> {
+    let world = FileWorld::open(Path::new("/"))?;
+    let allowed = Allowed { locked: false, offline: args.offline || is_offline() };
+    let folder = std::env::current_dir()?;
+    let options = fetch::Options { store: args.store.clone(), allowed, folder, ..fetch::Options::default() };
+    Ok(match fetch::sources(options) {
+        Some(sources) => world.fetching(Arc::new(sources)),
+        None => world,
+    })
 }
 
 /// Prints the objects, or writes them where `--output` says: a file, or one file an object into a folder that is there.

@@ -15,10 +15,14 @@ mod helm;
 mod kustomize;
 mod plan;
 mod planning;
+mod progress;
 mod reach;
 mod report;
 mod session;
+mod store;
 mod twice;
+mod update;
+mod vendor;
 
 pub(crate) use args::Cli;
 use args::Command;
@@ -35,5 +39,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Helm(args) => helm::run(&args),
         Command::Kustomize(args) => kustomize::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Store(args) => store::run(&args),
+        Command::Update(args) => update::run(&args),
+        Command::Vendor(args) => vendor::run(&args),
     }
 }

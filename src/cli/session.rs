@@ -1,23 +1,28 @@
 //! What all commands over a fleet share: opening the world, compiling with progress, printing the findings, the exit code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetc::compile::{Compiled, Input, compile, declared};
-use fleetc::diag::{Diagnostic, Diagnostics, Warned};
-use fleetc::host::{Clock, HostOptions, HostWorld, Pool};
+use fleetc::bundle::BUNDLES_LOCK;
+use fleetc::compile::{Compiled, Input, Pins, compile, declared};
+use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
+use fleetc::host::fetch::{self, Allowed, Known, Sources};
+use fleetc::host::{Clock, HostOptions, HostWorld, Pool, Remembering};
+use fleetc::lock::{BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
 use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions};
 use fleetc::render::Tools;
 use fleetc::render::helm::DeriveKey;
-use fleetc::span::SourceMap;
+use fleetc::source::SourceRequest;
+use fleetc::span::{FileId, SourceMap};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Color, FleetArgs, FleetOptions, Format};
+use super::progress::Fetching;
 use super::report::{self, plural};
 
 /// An opened fleet.
@@ -25,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) world: HostWorld,
     pub(crate) pool: Pool,
     pub(crate) output: PathBuf,
+    /// What fleet.lock pinned when the fleet was opened.
+    pub(crate) pins: Pins,
     input: Input,
     pub(crate) tools: Tools,
     options: FleetOptions,
@@ -36,7 +43,20 @@ impl Session {
     /// # Errors
     /// The exit code, after the reason was printed: no such folder, a bad `--engine`, no threads.
     pub(crate) fn open(args: &FleetArgs, output: Option<&Path>) -> Result<Session, ExitCode> {
-        let options = args.options.clone();
+        Self::open_with(&args.dir, &args.options, output, &|_| false)
+    }
+
+    /// The same, with pins that do not hold: what they are of is resolved anew.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`].
+    pub(crate) fn open_with(
+        dir: &Path,
+        options: &FleetOptions,
+        output: Option<&Path>,
+        anew: &dyn Fn(&SourceRequest) -> bool,
+    ) -> Result<Session, ExitCode> {
+        let options = options.clone();
         let usage = |message: String| {
             usage_error(&options, &message);
             ExitCode::from(2)
@@ -54,24 +74,30 @@ impl Session {
         };
         let mut host = HostOptions { branch: options.branch.clone(), ..HostOptions::default() };
         host.repositories = options.repos.iter().map(|(url, path)| (url.clone(), PathBuf::from(path))).collect();
-        let mut world = HostWorld::open(&args.dir, &host).map_err(refused)?;
+        let mut world = HostWorld::open(dir, &host).map_err(refused)?;
         // fleet.yaml may map further repositories; what the command line says wins.
         let declared = read::configuration(&world, world.fleet()).value.repositories;
-        if !declared.is_empty() {
-            for repository in declared {
-                if !host.repositories.iter().any(|(url, _)| *url == repository.url) {
-                    host.repositories.push((repository.url, world.folder().join(repository.path)));
-                }
+        let given = host.repositories.len();
+        for (url, path) in declared.iter().filter_map(|repository| Some((&repository.url, repository.path.as_ref()?))) {
+            if !host.repositories.iter().any(|(known, _)| known == url) {
+                host.repositories.push((url.clone(), world.folder().join(path)));
             }
-            world = HostWorld::open(&args.dir, &host).map_err(refused)?;
+        }
+        if host.repositories.len() > given {
+            world = HostWorld::open(dir, &host).map_err(refused)?;
         }
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
+        let following = declared.into_iter().filter(|repository| repository.follow).map(|repository| repository.url);
+        let (sources, pins) = sources(&options, world.folder(), &output, following.collect(), anew);
+        if let Some(sources) = sources {
+            world = world.fetching(Arc::new(sources));
+        }
         let read = ReadOptions { engines, strict: options.strict, output: world_path(&world, &output) };
         let input = Input { root: world.fleet().clone(), read };
         let mut tools = Tools::default();
         tools.helm.randomness.machine = Some(Arc::new(Clock));
         tools.helm.randomness.key = derive_key(options.derive_key.as_deref()).map_err(usage)?;
-        Ok(Session { world, pool, output, input, tools, options })
+        Ok(Session { world, pool, output, pins, input, tools, options })
     }
 
     /// Prints errors of usage and says the exit code.
@@ -83,17 +109,41 @@ impl Session {
         ExitCode::from(report::exit_code(&errors, true))
     }
 
-    /// Compiles the fleet up to its renders.
+    /// Compiles the fleet up to its renders: as often as sources come to light that have to be fetched first.
     pub(crate) fn compile(&self) -> Warned<Compiled> {
-        let progress = self.progress("compiling");
-        let compiled = compile(&self.input, &self.world, &self.pool, &self.tools);
-        progress.finish_and_clear();
-        compiled
+        let runner = Remembering::new(&self.pool);
+        self.rounds(|| {
+            let progress = self.progress("compiling");
+            let compiled = compile(&self.input, &self.world, &runner, &self.tools);
+            progress.finish_and_clear();
+            let wants = compiled.value.wants.clone();
+            (compiled, wants)
+        })
     }
 
     /// What the fleet's files declare, without applications being expanded or rendered.
     pub(crate) fn declared(&self) -> Warned<Fleet> {
-        declared(&self.input, &self.world, &self.tools)
+        self.rounds(|| {
+            let Warned { value: (fleet, wants), diagnostics } = declared(&self.input, &self.world, &self.tools);
+            (Warned { value: fleet, diagnostics }, wants)
+        })
+    }
+
+    /// Works until nothing is wanted any more that can be fetched.
+    fn rounds<T>(&self, work: impl FnMut() -> (Warned<T>, BTreeSet<SourceRequest>)) -> Warned<T> {
+        let fetching = Fetching::new(self.options.quiet || self.is_json());
+        let (mut result, settled) = self.world.settle(&|request, progress| fetching.tell(request, &progress), work);
+        if !settled {
+            let message = "sources lead to other sources without end";
+            let error = Diagnostic::error("source/rounds", fleetc::span::Span::NONE, message).cause(Cause::Source);
+            result.diagnostics.push(error.hint("look for a base that names itself at another revision"));
+        }
+        result
+    }
+
+    /// Whether fleet.lock may not change.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.options.locked || self.options.frozen
     }
 
     /// A spinner on a terminal; nothing elsewhere.
@@ -162,6 +212,47 @@ impl Session {
             eprint_line(line);
         }
     }
+}
+
+/// The sources of a run, and what fleet.lock pins.
+fn sources(
+    options: &FleetOptions,
+    fleet: &Path,
+    output: &Path,
+    following: Vec<String>,
+    anew: &dyn Fn(&SourceRequest) -> bool,
+) -> (Option<Sources>, Pins) {
+    // What cannot be read of the locks is said where they are compared with what was compiled; until then nothing is pinned over it.
+    let text = std::fs::read_to_string(fleet.join("fleet.lock")).unwrap_or_default();
+    let (pins, readable) = match FleetLock::parse(FileId::NONE, &text) {
+        _ if text.is_empty() => (Pins::new(), true),
+        Ok(State::Here(lock)) => (lock.pins, true),
+        Ok(State::Conflicted) => (FleetLock::agreed(&text), true),
+        Ok(State::Absent) | Err(_) => (Pins::new(), false),
+    };
+    let followed = if following.is_empty() {
+        Pins::new()
+    } else {
+        let text = std::fs::read_to_string(output.join(BUNDLES_LOCK)).unwrap_or_default();
+        match BundlesLock::parse(FileId::NONE, &text) {
+            Ok(State::Here(lock)) => lock.followed,
+            _ => Pins::new(),
+        }
+    };
+    let allowed = Allowed {
+        locked: options.locked || options.frozen,
+        offline: options.offline || options.frozen || !readable || is_offline(),
+    };
+    let holding =
+        pins.iter().filter(|(request, _)| !anew(request)).map(|(request, pin)| (request.clone(), pin.clone()));
+    let known = Known { pins: holding.collect(), following, followed };
+    let store = options.store.clone();
+    (fetch::sources(fetch::Options { store, allowed, known, folder: fleet.to_owned() }), pins)
+}
+
+/// Whether the environment says `--offline`.
+pub(crate) fn is_offline() -> bool {
+    std::env::var_os("FLEETC_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0" && value != "false")
 }
 
 /// The path of a folder in the fleet's own tree, where it lies there.

@@ -1,6 +1,7 @@
 //! The second half of the pipeline: bundle → lock → what differs from what lies there. Failures of single applications end here: they are
 //! reported once, with everybody whom they hold.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -8,8 +9,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{Compiled, failures, feeds_back};
 use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
 use crate::diag::{Cause, Diagnostic, Diagnostics, Severity, Warned};
-use crate::lock::{BundlesLock, EngineVersions, FleetLock, Pin, inputs_digest};
+use crate::lock::{BundlesLock, EngineVersions, FleetLock, Pin, State, inputs_digest};
 use crate::read::Engines;
+use crate::source::{SourceRequest, is_answered_by};
 use crate::span::{FileId, SourceMap, Span};
 
 /// Bundles and locks of a fleet, and how they compare with what lies in the output folder.
@@ -21,6 +23,8 @@ pub struct Assembled {
     pub output: Output,
     /// What differs from what lies there.
     pub changes: Changes,
+    /// What fleet.lock pins.
+    pub pins: Pins,
 }
 
 /// Every unit with what its sources rendered, or why it is held (the first error with its place); and the failures, each once.
@@ -176,10 +180,15 @@ pub fn assemble(
     spread: Spread<'_>,
 ) -> Warned<Assembled> {
     let mut diagnostics = Diagnostics::new();
-    if let Some(text) = &previous.fleet_lock {
-        // Conflict markers are no error, and pins are not followed yet: sources at a commit are read from the local object store.
-        diagnostics.take(FleetLock::parse(FileId::NONE, text));
-    }
+    // Conflict markers are no error: what both sides agree on holds.
+    let before = match &previous.fleet_lock {
+        Some(text) => match diagnostics.take(FleetLock::parse(FileId::NONE, text)) {
+            Some(State::Here(lock)) => lock.pins,
+            Some(State::Conflicted) => FleetLock::agreed(text),
+            Some(State::Absent) | None => BTreeMap::new(),
+        },
+        None => BTreeMap::new(),
+    };
     let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
     let input = bundle::Input { fleet: &compiled.fleet, parts, previous, failed_sets };
     let bundled = bundle::bundle(&input, spread);
@@ -190,20 +199,46 @@ pub fn assemble(
         return Warned { value: Assembled { bundled, ..Assembled::default() }, diagnostics };
     }
     let engines = engine_versions(&compiled.fleet.engines);
-    let mut fleet_lock = FleetLock { engines: engines.clone(), ..FleetLock::default() };
-    for (request, commit) in &compiled.pins {
-        fleet_lock.add(request, Pin { resolved: commit.clone(), digest: None });
-    }
+    let (pins, followed) = pins(compiled, parts, before);
+    let fleet_lock = FleetLock { engines: engines.clone(), pins };
     let files = inputs_digest(compiled.inputs.iter().map(|(path, digest)| (path, *digest)));
     let clusters = bundled.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
-    let bundles_lock = BundlesLock::new(engines, &fleet_lock.to_text(), files, clusters);
+    let bundles_lock = BundlesLock::new(engines, &fleet_lock.to_text(), files, followed, clusters);
     let output = bundle::output(&bundled.bundles, &fleet_lock, &bundles_lock);
     let changes = bundle::changes(&bundled.bundles, &output, previous);
     diagnostics.extend(changes.diagnostics);
-    Warned { value: Assembled { bundled, output, changes: changes.value }, diagnostics }
+    Warned { value: Assembled { bundled, output, changes: changes.value, pins: fleet_lock.pins }, diagnostics }
 }
 
-fn engine_versions(engines: &Engines) -> EngineVersions {
+/// The pins of fleet.lock, and what the sources were that are followed. A pin goes when nothing uses it any more; that is only known
+/// where everything could be had and rendered.
+pub fn pins(compiled: &Compiled, parts: &[Part<'_>], before: Pins) -> (Pins, Pins) {
+    let follows = |request: &SourceRequest| {
+        let mut followed = compiled.fleet.repositories.iter().filter(|repository| repository.follow);
+        followed.any(|repository| is_answered_by(&repository.url, &request.url))
+    };
+    let (followed, mut pins): (Pins, Pins) = compiled
+        .pins
+        .iter()
+        .map(|(request, pin)| (request.clone(), pin.clone()))
+        .partition(|(request, _)| follows(request));
+    let is_whole = compiled.wants.is_empty()
+        && compiled.failed_sets.is_empty()
+        && !compiled.unknown_applications
+        && parts.iter().all(|part| part.renders.is_ok());
+    if !is_whole {
+        for (request, pin) in before.into_iter().filter(|(request, _)| !follows(request)) {
+            pins.entry(request).or_insert(pin);
+        }
+    }
+    (pins, followed)
+}
+
+/// What sources are pinned to.
+pub type Pins = BTreeMap<SourceRequest, Pin>;
+
+/// Engines as locks name them.
+pub fn engine_versions(engines: &Engines) -> EngineVersions {
     let version = |(major, minor): (u32, u32)| format!("{major}.{minor}");
     let pairs = [("argocd", engines.argocd), ("helm", engines.helm), ("kustomize", engines.kustomize)];
     pairs.into_iter().map(|(name, engine)| (name.to_owned(), version(engine))).collect()

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::diag::Checked;
 use crate::digest::Digest;
+use crate::lock::Pin;
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::SourceRequest;
 use crate::span::SourceFile;
@@ -18,20 +19,20 @@ pub(super) struct Recorder<'a> {
     /// The output folder, where it lies in the tree.
     hidden: Option<TreePath>,
     read: Mutex<BTreeMap<TreePath, Arc<SourceFile>>>,
-    /// Sources at a commit: what the pins of fleet.lock say.
-    commits: Mutex<BTreeMap<SourceRequest, String>>,
+    /// Sources that are no working tree: what fleet.lock pins.
+    pins: Mutex<BTreeMap<SourceRequest, Pin>>,
 }
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(world: &'a dyn World, tree: TreeId, hidden: Option<TreePath>) -> Self {
-        Recorder { world, tree, hidden, read: Mutex::default(), commits: Mutex::default() }
+        Recorder { world, tree, hidden, read: Mutex::default(), pins: Mutex::default() }
     }
 
-    /// The files that were read with the digests of their content, and the sources that are commits.
-    pub(super) fn finish(self) -> (BTreeMap<TreePath, Digest>, BTreeMap<SourceRequest, String>) {
+    /// The files that were read with the digests of their content, and the sources that are no working tree.
+    pub(super) fn finish(self) -> (BTreeMap<TreePath, Digest>, BTreeMap<SourceRequest, Pin>) {
         let read = self.read.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let commits = self.commits.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (read.into_iter().map(|(path, file)| (path, Digest::of(&file.bytes))).collect(), commits)
+        let pins = self.pins.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (read.into_iter().map(|(path, file)| (path, Digest::of(&file.bytes))).collect(), pins)
     }
 }
 
@@ -41,8 +42,8 @@ impl World for Recorder<'_> {
         if let Lookup::Here(tree) = &found
             && !tree.working
         {
-            let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-            commits.insert(source.clone(), tree.commit.clone());
+            let pin = Pin { resolved: tree.commit.clone(), digest: tree.digest };
+            self.pins.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone(), pin);
         }
         found
     }

@@ -4,11 +4,13 @@
 //! [`FILE_LIMIT`] are refused before they are read, pipes and devices are never opened. Which names of a git checkout count is
 //! decided by its index and ignore files; a plain folder shows all.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use super::fetch::{Remote, Report, Sources, settle};
 use super::tracked::Tracked;
 use super::tree::{Files, RawEntry, RawKind, ReadFault, Store};
 use crate::diag::Checked;
@@ -120,6 +122,10 @@ pub struct FileWorld {
     files: Files,
     sources: Arc<SourceMap>,
     urls: Vec<String>,
+    /// What was fetched; without, nothing is.
+    remote: Option<Remote>,
+    /// Trees of fetched sources, from id 1 on.
+    fetched: RwLock<Vec<Arc<Files>>>,
 }
 
 impl FileWorld {
@@ -143,7 +149,7 @@ impl FileWorld {
         } else {
             Files::new(disk, map, String::new(), FILE_LIMIT)
         };
-        Ok(FileWorld { files, sources, urls: Vec::new() })
+        Ok(FileWorld { files, sources, urls: Vec::new(), remote: None, fetched: RwLock::default() })
     }
 
     /// Lets the folder answer a git URL too.
@@ -153,9 +159,31 @@ impl FileWorld {
         self
     }
 
+    /// The same with sources from elsewhere.
+    #[must_use]
+    pub fn fetching(self, sources: Arc<Sources>) -> Self {
+        FileWorld { remote: Some(Remote::new(sources)), ..self }
+    }
+
+    /// Works, fetches what is wanted and is not here, and works again, until nothing more can be fetched; and whether it came to that.
+    pub fn settle<T>(&self, report: Report<'_>, work: impl FnMut() -> (T, BTreeSet<SourceRequest>)) -> (T, bool) {
+        settle(work, |wanted| self.remote.as_ref().map_or(0, |remote| remote.fetch(wanted.iter(), report)))
+    }
+
     /// The files read so far.
     pub fn sources(&self) -> &Arc<SourceMap> {
         &self.sources
+    }
+
+    fn add(&self, store: Box<dyn Store>, label: String) -> TreeId {
+        let mut fetched = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
+        fetched.push(Arc::new(Files::new(store, Arc::clone(&self.sources), label, FILE_LIMIT)));
+        TreeId(u32::try_from(fetched.len()).unwrap_or(u32::MAX))
+    }
+
+    fn fetched(&self, tree: TreeId) -> Option<Arc<Files>> {
+        let at = usize::try_from(tree.0).ok()?.checked_sub(1)?;
+        self.fetched.read().unwrap_or_else(PoisonError::into_inner).get(at).cloned()
     }
 }
 
@@ -163,7 +191,13 @@ impl World for FileWorld {
     fn tree(&self, source: &SourceRequest) -> Lookup {
         let known = source.kind == SourceKind::Git && self.urls.contains(&normalize_git_url(&source.url));
         if known && matches!(source.revision.as_str(), "" | "HEAD") {
-            return Lookup::Here(Tree { id: Self::TREE, commit: String::new(), working: true });
+            return Lookup::Here(Tree { id: Self::TREE, commit: String::new(), working: true, digest: None });
+        }
+        if let Some(remote) = self.remote.as_ref().filter(|_| !known) {
+            return match remote.tree(source, |store, label| self.add(store, label)) {
+                Ok(tree) => Lookup::Here(tree),
+                Err(missing) => Lookup::Absent { reason: missing.reason, hint: missing.hint },
+            };
         }
         let reason =
             if known { "a plain folder has no revision but HEAD" } else { "no repository is mapped to this URL" };
@@ -171,14 +205,23 @@ impl World for FileWorld {
     }
 
     fn list(&self, directory: &FilePath) -> Checked<Arc<[Entry]>> {
-        self.files.list(&directory.path)
+        match self.fetched(directory.tree) {
+            Some(files) => files.list(&directory.path),
+            None => self.files.list(&directory.path),
+        }
     }
 
     fn stat(&self, path: &FilePath) -> Option<EntryKind> {
-        self.files.stat(&path.path)
+        match self.fetched(path.tree) {
+            Some(files) => files.stat(&path.path),
+            None => self.files.stat(&path.path),
+        }
     }
 
     fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>> {
-        self.files.read(&file.path)
+        match self.fetched(file.tree) {
+            Some(files) => files.read(&file.path),
+            None => self.files.read(&file.path),
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::tracked::Tracked;
 use super::versions::{Constraint, Version};
 use crate::diag::near_matches;
 use crate::path::TreePath;
-use crate::source::{normalize_git_url, same_repository, without_credentials};
+use crate::source::{same_repository, without_credentials};
 
 /// What a revision stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +161,11 @@ impl Checkout {
         let commit = local.find_commit(commit).map_err(|error| error.to_string())?;
         let tree = commit.tree_id().map_err(|error| error.to_string())?.detach();
         Ok(CommitTree::new(self.objects(), tree))
+    }
+
+    /// The commit with these hexadecimal digits, where it is in the object store.
+    pub(super) fn commit(&self, digits: &str) -> Option<gix::ObjectId> {
+        commit_of(&self.repository.to_thread_local(), gix::ObjectId::from_hex(digits.as_bytes()).ok()?)
     }
 
     /// What a revision stands for. `url` decides which remote's branches are meant; `named` is the branch that `--branch` names.
@@ -358,9 +363,4 @@ fn read_remotes(local: &gix::Repository) -> (Vec<Remote>, Vec<(String, String)>)
         instead_of.extend(prefixes.into_iter().map(|prefix| (prefix.to_str_lossy().into_owned(), base.clone())));
     }
     (remotes, instead_of)
-}
-
-/// Whether a mapped URL is meant by another one.
-pub(super) fn is_mapped(mapped: &str, url: &str) -> bool {
-    normalize_git_url(mapped) == normalize_git_url(url) || same_repository(mapped, url)
 }

@@ -21,7 +21,7 @@ pub mod write;
 
 pub use clock::Clock;
 pub use files::FileWorld;
-pub use pool::Pool;
+pub use pool::{Pool, Remembering};
 pub use world::{HostOptions, HostWorld};
 
 #[cfg(test)]

@@ -4,19 +4,21 @@
 //! that is where the paths of Applications begin; [`HostWorld::fleet`] is the folder in it. Equal commits are one tree, however
 //! they were asked for, so that equal renders are found. Answers do not change during a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
 use super::charts;
+use super::fetch::{Remote, Report, Sources, settle};
 use super::files::{Disk, FILE_LIMIT};
-use super::git::{Checkout, Revision, is_mapped};
+use super::git::{Checkout, Revision};
 use super::tree::{Files, Store};
 use crate::diag::{Cause, Checked, Diagnostic};
+use crate::lock::Pin;
 use crate::path::{FilePath, TreeId, TreePath};
-use crate::source::{SourceKind, SourceRequest, without_credentials};
+use crate::source::{SourceKind, SourceRequest, is_answered_by, without_credentials};
 use crate::span::{SourceFile, SourceMap, Span};
 use crate::world::{Entry, Lookup, Tree, World};
 
@@ -55,6 +57,8 @@ pub struct HostWorld {
     mapped: Vec<(String, Arc<Repository>)>,
     /// Charts in mapped folders, by their folder or archive.
     charts: Mutex<BTreeMap<PathBuf, Result<TreeId, String>>>,
+    /// What was fetched; without, nothing is.
+    remote: Option<Remote>,
     trees: RwLock<Vec<Arc<Files>>>,
     lookups: RwLock<FxHashMap<SourceRequest, Lookup>>,
 }
@@ -93,6 +97,7 @@ impl HostWorld {
             outer: None,
             mapped: Vec::new(),
             charts: Mutex::default(),
+            remote: None,
             trees: RwLock::default(),
             lookups: RwLock::default(),
             folder,
@@ -120,6 +125,42 @@ impl HostWorld {
             world.mapped.push((url, repository));
         }
         Ok(world)
+    }
+
+    /// The same with the sources that lie in no folder here.
+    #[must_use]
+    pub fn fetching(self, sources: Arc<Sources>) -> Self {
+        HostWorld { remote: Some(Remote::new(sources)), lookups: RwLock::default(), ..self }
+    }
+
+    /// Works, fetches what is wanted and is not here, all at once, and works again, until nothing more can be fetched; and whether it
+    /// came to that. Every source is asked for once in a run, so only sources that lead to new ones for ever do not.
+    pub fn settle<T>(&self, report: Report<'_>, work: impl FnMut() -> (T, BTreeSet<SourceRequest>)) -> (T, bool) {
+        settle(work, |wanted| {
+            let Some(remote) = &self.remote else { return 0 };
+            let count = remote.fetch(wanted.iter().filter(|request| self.mapped(request).is_none()), report);
+            // Between two rounds nobody asks.
+            let mut lookups = self.lookups.write().unwrap_or_else(PoisonError::into_inner);
+            lookups.retain(|_, found| matches!(found, Lookup::Here(_)));
+            count
+        })
+    }
+
+    /// The folder that a source is mapped to.
+    fn mapped(&self, source: &SourceRequest) -> Option<&Arc<Repository>> {
+        self.mapped.iter().find(|(url, _)| is_answered_by(url, &source.url)).map(|(_, repository)| repository)
+    }
+
+    /// What fleet.lock pins a source to.
+    fn pin(&self, source: &SourceRequest) -> Option<Pin> {
+        self.remote.as_ref()?.sources.pin(source)
+    }
+
+    /// What was fetched of a source; else why there is nothing.
+    fn fetched(&self, source: &SourceRequest) -> Option<Result<Tree, (String, Option<String>)>> {
+        let remote = self.remote.as_ref()?;
+        let found = remote.tree(source, |store, label| self.add(store, label));
+        Some(found.map_err(|missing| (missing.reason, missing.hint)))
     }
 
     /// The fleet's folder: in tree 0, which begins at the root of the git checkout if there is one.
@@ -169,26 +210,35 @@ impl HostWorld {
     }
 
     fn look_up(&self, source: &SourceRequest) -> Lookup {
-        match &source.kind {
-            SourceKind::Git => {}
-            SourceKind::Chart(name) => return self.chart(source, name),
-            SourceKind::Oci => return self.chart(source, ""),
-            SourceKind::File => {
-                return Lookup::Absent {
-                    reason: "files cannot be fetched yet".to_owned(),
-                    hint: Some("download it into the repository and name that file instead of the URL".to_owned()),
-                };
-            }
+        match (&source.kind, self.mapped(source)) {
+            (SourceKind::Git, Some(repository)) => return self.at_revision(repository, source),
+            (SourceKind::Git, None) => {}
+            (SourceKind::Chart(name), Some(repository)) => return self.chart(repository, source, name),
+            (SourceKind::Oci, Some(repository)) => return self.chart(repository, source, ""),
+            (SourceKind::Chart(_) | SourceKind::Oci | SourceKind::File, _) => return self.elsewhere(source),
         }
-        let mapped = self.mapped.iter().find(|(url, _)| is_mapped(url, &source.url)).map(|(_, repository)| repository);
         let answers = |repository: &&Arc<Repository>| {
             repository.checkout.as_ref().is_some_and(|checkout| checkout.answers(&source.url))
         };
         let own = [Some(&self.own), self.outer.as_ref()].into_iter().flatten().find(answers);
-        if let Some(repository) = mapped.or(own) {
-            return self.at_revision(repository, source);
+        if let Some(repository) = own {
+            // What a shallow clone does not have, its remote may.
+            return match self.at_revision(repository, source) {
+                Lookup::Absent { reason, hint } => match self.fetched(source) {
+                    Some(Ok(tree)) => Lookup::Here(tree),
+                    Some(Err((why, _))) => Lookup::Absent { reason: format!("{reason}; {why}"), hint },
+                    None => Lookup::Absent { reason, hint },
+                },
+                here @ Lookup::Here(_) => here,
+            };
         }
         let url = without_credentials(&source.url);
+        let hint = format!("say which folder it is: `--repo {url}=PATH`, or `repositories:` in fleet.yaml");
+        match self.fetched(source) {
+            Some(Ok(tree)) => return Lookup::Here(tree),
+            Some(Err((reason, other))) => return Lookup::Absent { reason, hint: other.or(Some(hint)) },
+            None => {}
+        }
         let checkout =
             [Some(&self.own), self.outer.as_ref()].into_iter().flatten().find_map(|known| known.checkout.as_ref());
         let remotes = checkout.map(|checkout| checkout.urls()).unwrap_or_default();
@@ -200,26 +250,39 @@ impl HostWorld {
                 format!("no folder is known for it; the remotes of this checkout are {}", urls.join(", "))
             }
         };
-        let hint = format!("say which folder it is: `--repo {url}=PATH`, or `repositories:` in fleet.yaml");
         Lookup::Absent { reason, hint: Some(hint) }
     }
 
-    /// A chart in the folder that stands for its repository.
-    fn chart(&self, source: &SourceRequest, name: &str) -> Lookup {
+    /// A source that lies in no folder: what was fetched of it, or what can be done without fetching.
+    fn elsewhere(&self, source: &SourceRequest) -> Lookup {
         let url = without_credentials(&source.url);
-        let Some((_, repository)) = self.mapped.iter().find(|(mapped, _)| is_mapped(mapped, &source.url)) else {
-            let pull = charts::pull(name, &source.revision, &url, "vendor/charts");
-            return Lookup::Absent {
-                reason: "charts cannot be fetched yet, and no folder is known that has it".to_owned(),
-                hint: Some(format!("{pull}, and in fleet.yaml `repositories: [{{url: {url}, path: vendor/charts}}]`")),
-            };
+        let by_hand = match &source.kind {
+            SourceKind::File => "download it into the repository and name that file instead of the URL".to_owned(),
+            SourceKind::Chart(_) | SourceKind::Oci | SourceKind::Git => {
+                let name = if let SourceKind::Chart(name) = &source.kind { name } else { "" };
+                let pull = charts::pull(name, &source.revision, &url, "vendor/charts");
+                format!("{pull}, and in fleet.yaml `repositories: [{{url: {url}, path: vendor/charts}}]`")
+            }
         };
+        match self.fetched(source) {
+            Some(Ok(tree)) => Lookup::Here(tree),
+            Some(Err((reason, hint))) => Lookup::Absent { reason, hint: hint.or(Some(by_hand)) },
+            None => Lookup::Absent { reason: "no folder is known that has it".to_owned(), hint: Some(by_hand) },
+        }
+    }
+
+    /// A chart in the folder that stands for its repository.
+    fn chart(&self, repository: &Repository, source: &SourceRequest, name: &str) -> Lookup {
+        let url = without_credentials(&source.url);
         let shown = within(&repository.folder, &self.own.folder);
         let shown = shown.map_or_else(
             || repository.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             |path| path.to_string(),
         );
-        let found = match charts::find(&repository.folder, &shown, name, &source.revision, &source.url) {
+        let find = |revision: &str| charts::find(&repository.folder, &shown, name, revision, &source.url);
+        // The pinned version, where the folder still has it: what the folder has is as much an input as the lock is.
+        let pinned = self.pin(source).and_then(|pin| find(&pin.resolved).ok());
+        let found = match pinned.map_or_else(|| find(&source.revision), Ok) {
             Ok(found) => found,
             Err((reason, hint)) => return Lookup::Absent { reason, hint: Some(hint) },
         };
@@ -236,7 +299,7 @@ impl HostWorld {
             Ok(self.add(store, label))
         };
         match trees.entry(found.path.clone()).or_insert_with(make).clone() {
-            Ok(id) => Lookup::Here(Tree { id, commit: found.version, working: false }),
+            Ok(id) => Lookup::Here(Tree { id, commit: found.version, working: false, digest: None }),
             Err(reason) => Lookup::Absent { reason, hint: None },
         }
     }
@@ -257,6 +320,21 @@ impl HostWorld {
                 }
             }
         };
+        let revision = match (revision, &repository.checkout, self.pin(source)) {
+            (Revision::Working, _, _) => Revision::Working,
+            (revision, Some(checkout), Some(pin)) => match (checkout.commit(&pin.resolved), revision) {
+                (Some(id), _) => Revision::Commit(id),
+                (None, Revision::Commit(_)) => Revision::Absent {
+                    reason: format!(
+                        "fleet.lock pins it to {}, which the local object store does not have",
+                        pin.resolved
+                    ),
+                    hint: Some("fetch it before: `git fetch`; or move the pin: `fleetc update`".to_owned()),
+                },
+                (None, revision) => revision,
+            },
+            (revision, _, _) => revision,
+        };
         let (tree, commit, working) = match revision {
             Revision::Absent { reason, hint } => return Lookup::Absent { reason, hint },
             Revision::Working => {
@@ -266,7 +344,7 @@ impl HostWorld {
             Revision::Commit(id) => (self.commit(repository, id), id.to_string(), false),
         };
         match tree {
-            Ok(id) => Lookup::Here(Tree { id, commit, working }),
+            Ok(id) => Lookup::Here(Tree { id, commit, working, digest: None }),
             Err(reason) => Lookup::Absent { reason, hint: None },
         }
     }

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::fleet_lock::{Pin, lines, pins};
 use super::text::{Reader, Version, engines, has_conflict_markers, one_line};
 use super::{EngineVersions, State};
 use crate::diag::Checked;
 use crate::digest::Digest;
+use crate::source::SourceRequest;
 use crate::span::FileId;
 use crate::yaml::Node;
 
@@ -22,6 +24,8 @@ pub struct BundlesLock {
     pub fleet_lock: Digest,
     /// [`inputs_digest`](super::inputs_digest) of the fleet's own files.
     pub files: Digest,
+    /// What the sources were that no lock pins (`pin: follow`).
+    pub followed: BTreeMap<SourceRequest, Pin>,
     /// Cluster names to the digest of their bundle.yaml, which holds the digests of their manifests.
     pub clusters: BTreeMap<String, Digest>,
 }
@@ -35,10 +39,11 @@ impl BundlesLock {
         engines: EngineVersions,
         fleet_lock: &str,
         files: Digest,
+        followed: BTreeMap<SourceRequest, Pin>,
         clusters: impl IntoIterator<Item = (String, Digest)>,
     ) -> Self {
         let fleet_lock = Digest::of(fleet_lock.as_bytes());
-        BundlesLock { engines, fleet_lock, files, clusters: clusters.into_iter().collect() }
+        BundlesLock { engines, fleet_lock, files, followed, clusters: clusters.into_iter().collect() }
     }
 
     /// One digest over everything in the lock.
@@ -49,6 +54,9 @@ impl BundlesLock {
     fn body(&self) -> String {
         let mut out = engines(&self.engines);
         let _ = write!(out, "inputs:\n  fleetLock: {}\n  files: {}\n", self.fleet_lock, self.files);
+        if !self.followed.is_empty() {
+            let _ = write!(out, "followed:\n{}", lines(&self.followed));
+        }
         out.push_str(if self.clusters.is_empty() { "clusters: {}\n" } else { "clusters:\n" });
         for (cluster, digest) in &self.clusters {
             let _ = writeln!(out, "  {}: {digest}", one_line(cluster));
@@ -78,7 +86,7 @@ impl BundlesLock {
         let mut reader = Reader::open(NAME, KIND, file, text)?;
         let root = reader.root.clone();
         if let Some(map) = root.as_map() {
-            reader.only(map, &["apiVersion", "kind", "version", "root", "engines", "inputs", "clusters"]);
+            reader.only(map, &["apiVersion", "kind", "version", "root", "engines", "inputs", "followed", "clusters"]);
         }
         let digest = |reader: &mut Reader, path: &[&str]| {
             let found = root.at(path).and_then(Node::as_str).and_then(Digest::parse);
@@ -97,10 +105,12 @@ impl BundlesLock {
                 None => reader.fail(root.span(), format!("cluster `{cluster}` of {NAME} has no digest")),
             }
         }
+        let followed = pins(&mut reader, root.get("followed"));
         let lock = BundlesLock {
             engines: reader.strings("engines").into_iter().collect(),
             fleet_lock: digest(&mut reader, &["inputs", "fleetLock"]),
             files: digest(&mut reader, &["inputs", "files"]),
+            followed,
             clusters,
         };
         let written = digest(&mut reader, &["root"]);
@@ -122,6 +132,8 @@ pub struct Drift {
     pub fleet_lock: bool,
     /// Whether a file of the fleet that went in changed.
     pub files: bool,
+    /// Whether a source that is followed moved.
+    pub followed: bool,
     /// Clusters that are in the new one only, sorted.
     pub added: Vec<String>,
     /// Clusters that are in the old one only, sorted.
@@ -151,6 +163,7 @@ pub fn drift(old: &BundlesLock, new: &BundlesLock) -> Drift {
         engines,
         fleet_lock: old.fleet_lock != new.fleet_lock,
         files: old.files != new.files,
+        followed: old.followed != new.followed,
         added: only(new, old),
         removed: only(old, new),
         changed: new.clusters.iter().filter(differs).map(|(name, _)| name.clone()).collect(),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::text::{Reader, Version, engines, has_conflict_markers, quoted};
+use super::text::{Reader, Version, conflict_sides, engines, has_conflict_markers, quoted};
 use super::{EngineVersions, State};
 use crate::diag::Checked;
 use crate::digest::Digest;
@@ -42,11 +42,7 @@ impl FleetLock {
             engines(&self.engines)
         );
         out.push_str(if self.pins.is_empty() { "pins: []\n" } else { "pins:\n" });
-        let mut lines: Vec<String> = self.pins.iter().map(|(request, pin)| line(request, pin)).collect();
-        lines.sort();
-        for line in lines {
-            out.push_str(&line);
-        }
+        out.push_str(&lines(&self.pins));
         out
     }
 
@@ -64,15 +60,23 @@ impl FleetLock {
             reader.only(map, &["apiVersion", "kind", "version", "engines", "pins"]);
         }
         let mut lock = FleetLock { engines: reader.strings("engines").into_iter().collect(), pins: BTreeMap::new() };
-        for item in root.get("pins").and_then(Node::as_seq).unwrap_or_default() {
-            match pin(&mut reader, item) {
-                Some((request, pin)) => {
-                    lock.pins.insert(request, pin);
-                }
-                None => reader.fail(item.span(), format!("a pin of {NAME} names no source")),
-            }
-        }
+        lock.pins = pins(&mut reader, root.get("pins"));
         reader.finish(State::Here(lock))
+    }
+
+    /// What both sides of a lock with the markers of a merge conflict pin to the same, and what only one of them pins; the rest is to be
+    /// resolved anew, since nobody knows which side is right. Sides that cannot be read pin nothing.
+    pub fn agreed(text: &str) -> BTreeMap<SourceRequest, Pin> {
+        let [ours, theirs] = conflict_sides(text).map(|side| match FleetLock::parse(FileId::NONE, &side) {
+            Ok(State::Here(lock)) => lock.pins,
+            _ => BTreeMap::new(),
+        });
+        let mut agreed = ours.clone();
+        agreed.extend(theirs.clone());
+        agreed.retain(|request, pin| {
+            [&ours, &theirs].iter().all(|side| side.get(request).is_none_or(|other| other == pin))
+        });
+        agreed
     }
 
     /// What a source is pinned to.
@@ -84,6 +88,27 @@ impl FleetLock {
     pub fn add(&mut self, request: &SourceRequest, pin: Pin) {
         self.pins.insert(request.clone(), pin);
     }
+}
+
+/// Pins as lines, sorted.
+pub(super) fn lines(pins: &BTreeMap<SourceRequest, Pin>) -> String {
+    let mut lines: Vec<String> = pins.iter().map(|(request, pin)| line(request, pin)).collect();
+    lines.sort();
+    lines.concat()
+}
+
+/// The pins of a list.
+pub(super) fn pins(reader: &mut Reader, list: Option<&Node>) -> BTreeMap<SourceRequest, Pin> {
+    let mut found = BTreeMap::new();
+    for item in list.and_then(Node::as_seq).unwrap_or_default() {
+        match pin(reader, item) {
+            Some((request, pin)) => {
+                found.insert(request, pin);
+            }
+            None => reader.fail(item.span(), format!("a pin of {} names no source", reader.name)),
+        }
+    }
+    found
 }
 
 fn line(request: &SourceRequest, pin: &Pin) -> String {

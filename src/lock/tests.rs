@@ -62,6 +62,16 @@ fn bad_locks_are_refused() {
 fn conflicts_are_no_errors() {
     for (path, text) in files("conflicted") {
         assert_eq!(again(&path, &text), Ok(State::Conflicted), "{}", path.display());
+        let agreed = FleetLock::agreed(&text);
+        let [ours, theirs] = conflict_sides(&text).map(|side| match FleetLock::parse(FileId::NONE, &side) {
+            Ok(State::Here(lock)) => lock.pins,
+            other => panic!("{other:?}"),
+        });
+        for (request, pin) in ours.iter().chain(&theirs) {
+            let disputed = ours.get(request).zip(theirs.get(request)).is_some_and(|(a, b)| a != b);
+            assert_eq!(agreed.get(request), (!disputed).then_some(pin), "{request}");
+        }
+        assert!(agreed.len() < ours.len(), "nothing is disputed");
         for side in conflict_sides(&text) {
             assert!(!has_conflict_markers(&side));
             assert!(matches!(FleetLock::parse(FileId::NONE, &side), Ok(State::Here(_))), "{side}");
@@ -89,7 +99,7 @@ fn pins_survive_whatever_their_text() {
 fn drift_names_what_changed() {
     let lock = |files: &str, clusters: &[(&str, &str)]| {
         let clusters = clusters.iter().map(|(name, text)| ((*name).to_owned(), Digest::of(text.as_bytes())));
-        BundlesLock::new(EngineVersions::new(), "", Digest::of(files.as_bytes()), clusters)
+        BundlesLock::new(EngineVersions::new(), "", Digest::of(files.as_bytes()), BTreeMap::new(), clusters)
     };
     let old = lock("x", &[("a", "1"), ("b", "1"), ("c", "1")]);
     let new = lock("y", &[("b", "2"), ("c", "1"), ("d", "1")]);

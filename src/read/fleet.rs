@@ -164,13 +164,15 @@ pub struct ApplicationSet {
     pub parent: Option<crate::application::AppKey>,
 }
 
-/// `repositories:` of fleet.yaml: a repoURL and the folder that answers it.
+/// `repositories:` of fleet.yaml: a repoURL, and the folder that answers it or how it is pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
     /// URL as written.
     pub url: String,
     /// Folder relative to the fleet's root (or absolute from the command line); `.` is the fleet's own tree.
-    pub path: String,
+    pub path: Option<String>,
+    /// `pin: follow`: its revisions are resolved at each build, and are in bundles.lock instead of fleet.lock.
+    pub follow: bool,
     /// Where it was written.
     pub span: Span,
 }

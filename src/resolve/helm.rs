@@ -42,10 +42,8 @@ pub(super) struct Setting<'a> {
     pub(super) environment: Environment<'a>,
     /// The folder of the chart.
     pub(super) directory: &'a FilePath,
-    /// The commit of the chart's own repository, and its URL.
-    pub(super) own: (&'a str, &'a str),
     /// The sources with `ref`, by `$name`, with their URLs.
-    pub(super) references: &'a BTreeMap<String, (String, Reference)>,
+    pub(super) references: &'a BTreeMap<String, Reference>,
     /// `helm.valuesFileSchemes` of argocd-cm.
     pub(super) schemes: Option<&'a str>,
     /// What its templates get that ask for randomness or the clock.
@@ -165,18 +163,13 @@ impl Setting<'_> {
         let refuse = |message: String| Diagnostic::error("resolve/values-file", span, message);
         let reference = text.strip_prefix('$').and_then(|_| self.references.get(text.split('/').next()?));
         let (root, base, path) = match reference {
-            Some((url, reference)) => {
+            // Argo CD refuses a repository at two commits, since it has one checkout of each. Here every commit is a tree.
+            Some(reference) => {
                 let tree = match reference {
                     Reference::Tree(tree) => tree,
                     Reference::Absent => return Err(Diagnostics::new()),
                     Reference::Unusable(why) => return Err(refuse(format!("`{text}`: {why}")).into()),
                 };
-                if crate::source::normalize_git_url(url) == crate::source::normalize_git_url(self.own.1)
-                    && tree.commit != self.own.0
-                {
-                    let message = format!("`{text}` is of the chart's own repository at another commit");
-                    return Err(refuse(message).hint("give both sources the same `targetRevision`").into());
-                }
                 let root = FilePath::new(tree.id, TreePath::root());
                 let rest = text.split_once('/').map_or("", |(_, rest)| rest);
                 (root.clone(), root, self.environment.expand(rest, span)?)

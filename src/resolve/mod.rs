@@ -158,13 +158,13 @@ fn references(
     sources: &[Source],
     destination: &Destination,
     known: &source::Sources<'_>,
-) -> BTreeMap<String, (String, helm::Reference)> {
+) -> BTreeMap<String, helm::Reference> {
     let named = sources.iter().filter(|source| !source.reference.is_empty());
     named
         .map(|source| {
             let source = patch::overridden(source, destination.overrides.as_ref());
             let found = known.reference(&source);
-            (format!("${}", source.reference), (source.repo_url, found))
+            (format!("${}", source.reference), found)
         })
         .collect()
 }

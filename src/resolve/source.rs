@@ -59,8 +59,8 @@ pub(super) struct Context<'a> {
     pub(super) nondeterminism: &'a Nondeterminism,
     /// What is known of the cluster's API.
     pub(super) facts: &'a Arc<ApiFacts>,
-    /// The sources with `ref`, by `$name`, with their URLs.
-    pub(super) references: &'a BTreeMap<String, (String, Reference)>,
+    /// The sources with `ref`, by `$name`.
+    pub(super) references: &'a BTreeMap<String, Reference>,
     /// Whether the application has several sources, of which some may render nothing.
     pub(super) several: bool,
     pub(super) settings: &'a Settings,
@@ -341,7 +341,6 @@ fn helm_options(
         namespace: context.namespace,
         environment: environment(source, context, tree),
         directory,
-        own: (&tree.commit, &source.repo_url),
         references: context.references,
         schemes: context.settings.data.get("helm.valuesFileSchemes").map(|value| value.value.as_str()),
         nondeterminism: context.nondeterminism,

@@ -422,7 +422,7 @@ struct Later {
 impl World for Later {
     fn tree(&self, source: &SourceRequest) -> Lookup {
         if *self.fetched.lock().unwrap() {
-            return Lookup::Here(Tree { id: TreeId(0), commit: "abc".to_owned(), working: false });
+            return Lookup::Here(Tree { id: TreeId(0), commit: "abc".to_owned(), working: false, digest: None });
         }
         Lookup::Absent { reason: format!("{} was not fetched", source.url), hint: Some("fetch it".to_owned()) }
     }

@@ -47,7 +47,8 @@ impl Fleet {
 
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleetc"));
-        let Output { status, stdout, stderr } = command.args(arguments).current_dir(self.dir.path()).output().unwrap();
+        let Output { status, stdout, stderr } =
+            command.env("FLEETC_OFFLINE", "1").args(arguments).current_dir(self.dir.path()).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (status.code().unwrap(), text(stdout), text(stderr))
     }

@@ -53,6 +53,7 @@ impl Fleet {
         Command::new(env!("CARGO_BIN_EXE_fleetc"))
             .args([command, ".", "--repo", &map])
             .args(more)
+            .env("FLEETC_OFFLINE", "1")
             .current_dir(&self.dir)
             .output()
             .unwrap()

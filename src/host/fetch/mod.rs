@@ -4,13 +4,23 @@
 //! stands for now, to bring what a pin names into the store, and to open what lies there. Nothing here decides when that is done: pins are
 //! followed, moved and refused by the driver; and nothing is fetched while something is rendered.
 
+mod patience;
+mod remote;
+mod sources;
 mod store;
+mod table;
 
 use super::tree;
 use crate::lock::Pin;
 use crate::source::SourceRequest;
 
-pub use store::{Guard, Store};
+pub(super) use remote::{Remote, settle};
+pub use sources::{Allowed, Known, Progress, Report, Sources};
+pub use store::{Collected, Guard, Store};
+pub use table::{Options, default_folder, sources};
+
+#[cfg(test)]
+mod tests;
 
 /// Why a source could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::digest::Digest;
 
@@ -37,7 +38,23 @@ impl Store {
     pub fn place(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         let (head, _) = hex.split_at_checked(2).unwrap_or((&hex, ""));
-        self.root.join("content").join(head).join(&hex)
+        self.root.join(CONTENT).join(head).join(&hex)
+    }
+
+    /// The right to read the store, together with others who read it; [`Store::collect`] removes nothing meanwhile.
+    ///
+    /// # Errors
+    /// The lock file cannot be made, as in a store that may only be read.
+    pub fn read_lock(&self) -> io::Result<Guard> {
+        let file = self.lock_file("in-use")?;
+        file.lock_shared()?;
+        Ok(Guard { _file: file })
+    }
+
+    fn lock_file(&self, name: &str) -> io::Result<File> {
+        let folder = self.root.join("locks");
+        fs::create_dir_all(&folder)?;
+        File::options().create(true).truncate(false).write(true).open(folder.join(name))
     }
 
     /// The content with this digest; `None` where it is not here, or was damaged (then it is removed).
@@ -52,6 +69,7 @@ impl Store {
             Err(error) => return Err(error),
         };
         if Digest::of(&bytes) == *digest {
+            mark_used(&place);
             return Ok(Some(bytes));
         }
         fs::remove_file(place)?;
@@ -72,7 +90,9 @@ impl Store {
 
     /// The folder of something that is no content, e.g. a repository: `kind` is a word, `name` whatever names it.
     pub fn folder(&self, kind: &str, name: &str) -> PathBuf {
-        self.root.join(kind).join(Digest::of(name.as_bytes()).hex())
+        let folder = self.root.join(kind).join(Digest::of(name.as_bytes()).hex());
+        mark_used(&folder);
+        folder
     }
 
     /// Waits until nobody else changes the thing of this name.
@@ -80,10 +100,7 @@ impl Store {
     /// # Errors
     /// The lock file cannot be made.
     pub fn guard(&self, kind: &str, name: &str) -> io::Result<Guard> {
-        let folder = self.root.join("locks");
-        fs::create_dir_all(&folder)?;
-        let name = format!("{kind}-{}", Digest::of(name.as_bytes()).hex());
-        let file = File::options().create(true).truncate(false).write(true).open(folder.join(name))?;
+        let file = self.lock_file(&format!("{kind}-{}", Digest::of(name.as_bytes()).hex()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => file.lock()?,
@@ -91,6 +108,107 @@ impl Store {
         }
         Ok(Guard { _file: file })
     }
+
+    /// Removes what nobody has used for so long, and what killed processes have left. `None` where somebody uses the store.
+    ///
+    /// # Errors
+    /// Something cannot be looked at or removed.
+    pub fn collect(&self, older_than: Duration) -> io::Result<Option<Collected>> {
+        let mut collected = Collected::default();
+        if !self.root.is_dir() {
+            return Ok(Some(collected));
+        }
+        let lock = self.lock_file("in-use")?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let limit = SystemTime::now().checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
+        for kind in children(&self.root)? {
+            let name = kind.file_name().unwrap_or_default();
+            if !kind.is_dir() || name == "locks" {
+                continue;
+            }
+            // Content lies in folders by the first digits of its digest; of everything else a folder is one thing.
+            let things = if name == CONTENT || name == RENDERED {
+                children(&kind)?.iter().map(|folder| children(folder)).collect::<io::Result<Vec<_>>>()?.concat()
+            } else {
+                children(&kind)?
+            };
+            for thing in things {
+                let left_over = thing.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"));
+                let used = fs::symlink_metadata(&thing)?.modified()?;
+                let bytes = size(&thing)?;
+                if used > limit && !left_over {
+                    collected.kept_bytes += bytes;
+                    continue;
+                }
+                if thing.is_dir() {
+                    fs::remove_dir_all(&thing)?;
+                } else {
+                    fs::remove_file(&thing)?;
+                }
+                collected.removed += 1;
+                collected.removed_bytes += bytes;
+            }
+        }
+        // Locks of names: whoever holds one also holds the other kind, which nobody does now.
+        for lock in children(&self.root.join("locks"))? {
+            if lock.file_name().is_some_and(|name| name != "in-use") {
+                fs::remove_file(lock)?;
+            }
+        }
+        drop(lock);
+        Ok(Some(collected))
+    }
+}
+
+/// What [`Store::collect`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// How many things were removed.
+    pub removed: usize,
+    /// Their size.
+    pub removed_bytes: u64,
+    /// The size of what stays.
+    pub kept_bytes: u64,
+}
+
+/// Folder of content by its digest.
+const CONTENT: &str = "content";
+/// Folder of rendered results by the digest of their job.
+const RENDERED: &str = "rendered";
+
+/// How exact the time of the last use is: reading is not to write each time.
+const USE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Notes that a thing of the store was used. Where that cannot be noted, as in a store that may only be read, it is not.
+fn mark_used(place: &Path) {
+    let now = SystemTime::now();
+    let recent = |used: SystemTime| now.duration_since(used).is_ok_and(|age| age < USE);
+    let Ok(metadata) = fs::metadata(place) else { return };
+    if !metadata.modified().is_ok_and(recent)
+        && let Ok(file) = File::open(place)
+    {
+        let _ = file.set_modified(now);
+    }
+}
+
+fn children(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    found.sort();
+    Ok(found)
+}
+
+/// The bytes of a file, or of all files below a folder.
+fn size(place: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in walkdir::WalkDir::new(place).follow_links(false) {
+        let metadata = entry?.metadata()?;
+        bytes += if metadata.is_file() { metadata.len() } else { 0 };
+    }
+    Ok(bytes)
 }
 
 /// Writes a file that is there as a whole or not at all, under whatever name others know it.

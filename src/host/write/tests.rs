@@ -73,7 +73,7 @@ impl Fleet {
         let bundles = bundles(rows);
         let digests = bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
         let pins = FleetLock::default();
-        let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b""), digests);
+        let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b""), BTreeMap::new(), digests);
         let output = bundle::output(&bundles, &pins, &lock);
         let changes = bundle::changes(&bundles, &output, &folder.previous()?);
         if changes.diagnostics.has_errors() {

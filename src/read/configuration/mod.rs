@@ -21,6 +21,7 @@ use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
 use crate::k8s::glob::Glob;
 use crate::k8s::selector::{Selector, Values};
 use crate::path::FilePath;
+use crate::source::without_credentials;
 use crate::span::{Span, Spanned};
 use crate::world::World;
 use crate::yaml::{self, Dialect, Limits, Node};
@@ -187,9 +188,22 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
     value.name = document.at(&["metadata", "name"]).and_then(text);
     value.definitions = document.get("definitions").and_then(strings_at);
     for node in items(document, "repositories") {
-        if let (Some(url), Some(path)) = (node.get("url").and_then(text), node.get("path").and_then(text)) {
-            value.repositories.push(Repository { url, path, span: node.span() });
+        let Some(url) = node.get("url").and_then(text) else { continue };
+        let path = node.get("path").and_then(text);
+        let follow = node.get("pin").and_then(Node::as_str) == Some("follow");
+        let wrong = match (&path, follow) {
+            (None, false) => {
+                Some(("says neither where it is nor how it is pinned", "give `path: FOLDER`, or `pin: follow`"))
+            }
+            (Some(_), true) => Some(("is a folder, which is followed anyhow", "remove `path` or `pin`")),
+            _ => None,
+        };
+        if let Some((what, hint)) = wrong {
+            let message = format!("the repository `{}` {what}", without_credentials(&url));
+            found.push(Diagnostic::error("read/repository", node.span(), message).hint(hint));
+            continue;
         }
+        value.repositories.push(Repository { url, path, follow, span: node.span() });
     }
     let mut names: BTreeMap<String, Span> = BTreeMap::new();
     for node in items(document, "instances") {

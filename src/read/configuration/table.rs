@@ -19,7 +19,7 @@ pub(super) static FLEET: Type = Type::closed(
             "Where clusters, projects, Applications and ApplicationSets are: files, folders, globs and kustomizations, relative to this file. Without it they are found by looking.",
         ),
         opt("repositories", List(&Struct(&REPOSITORY)))
-            .doc("Which repoURL is which folder. The checkout itself is known by its git remotes."),
+            .doc("Which repoURL is which folder, and which are followed. The checkout itself is known by its git remotes."),
         opt("instances", List(&Struct(&INSTANCE)))
             .doc("Several Argo CD instances in one repository, each with its own definitions."),
         opt("clusters", List(&Struct(&CLUSTER)))
@@ -45,7 +45,10 @@ static REPOSITORY: Type = Type::closed(
     "Repository",
     &[
         req("url", String).must().doc("The repoURL as Applications write it."),
-        req("path", String).must().doc("The folder, relative to this file; `.` is the fleet's own."),
+        opt("path", String).doc("The folder, relative to this file; `.` is the fleet's own."),
+        opt("pin", OneOf(&["follow"])).doc(
+            "Instead of `path`: `follow`, resolve its revisions at each build; bundles.lock records them, fleet.lock does not pin them.",
+        ),
     ],
 );
 

@@ -261,7 +261,12 @@ struct Parsed {
 impl Tools {
     /// The chart in a folder, with the charts that it depends on.
     fn chart(&self, world: &dyn World, folder: &FilePath, profile: Profile) -> Result<Arc<Chart>, Stop> {
-        shared(&self.charts, folder, profile, || application::load_complete(world, folder, profile))
+        let found = shared(&self.charts, folder, profile, || application::load_complete(world, folder, profile));
+        if matches!(found, Err(Stop::Wants(_))) {
+            // What is missing now may be here when it is asked for again.
+            self.charts.lock().unwrap_or_else(PoisonError::into_inner).remove(&(folder.clone(), profile));
+        }
+        found
     }
 
     /// The values of a file.

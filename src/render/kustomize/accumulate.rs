@@ -193,7 +193,7 @@ impl<'a> Build<'a> {
     ) -> Done<()> {
         match self.loader.world.tree(&remote.request) {
             Lookup::Absent { reason, hint } => {
-                self.want(remote, path, reason, hint);
+                self.want(Want { request: remote.request.clone(), span: path.span, reason, hint });
                 Ok(())
             }
             Lookup::Here(tree) => {
@@ -220,9 +220,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// Notes that a remote source is not here, with the entry that names it.
-    fn want(&self, remote: &Remote, path: &Text, reason: String, hint: Option<String>) {
-        let want = Want { request: remote.request.clone(), span: path.span, reason, hint };
+    /// Notes that a source is not here.
+    pub(super) fn want(&self, want: Want) {
         let mut wants = self.wants.borrow_mut();
         if !wants.contains(&want) {
             wants.push(want);
@@ -345,7 +344,7 @@ impl<'a> Build<'a> {
                             }
                         }
                         Lookup::Absent { reason, hint } => {
-                            self.want(&remote, path, reason, hint);
+                            self.want(Want { request: remote.request, span: path.span, reason, hint });
                             return Ok(acc);
                         }
                     },

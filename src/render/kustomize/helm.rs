@@ -1,7 +1,7 @@
 //! `helmCharts`: charts in the tree, inflated by [`crate::render::helm`] as the original has `helm template` do it
 //! (api/internal/builtins/HelmChartInflationGenerator.go).
 //!
-//! A chart lies under `chartHome`. One that does not is refused with the command that puts it there: nothing is downloaded in a render.
+//! A chart lies under `chartHome`. One that does not is wanted from its `repo`, as the original pulls it; nothing is downloaded in a render.
 //! What a chart makes keeps the namespace that it got from the chart.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,11 +16,13 @@ use super::load::{Found, Frame};
 use super::object::{Object, meta_map, set_meta_map};
 use super::openapi::Schemas;
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::path::FilePath;
-use crate::render::Stop;
+use crate::path::{FilePath, TreePath};
 use crate::render::helm::{self, Capabilities, KubeVersion, Profile, Release, Request, Show};
+use crate::render::{Stop, Want};
+use crate::source::{SourceKind, SourceRequest};
 use crate::span::{FileId, SourceFile, Span};
 use crate::template::{Map, Options};
+use crate::world::Lookup;
 use crate::yaml::{self, Dialect, Limits, Node, emit};
 
 const GENERATED: &str = "internal.config.kubernetes.io/helm-generated";
@@ -222,9 +224,16 @@ impl Build<'_> {
         };
         let directory = match self.loader.find(&frame.root, &Text::new(folder.as_str().into(), chart.name.span)) {
             Ok(Found::Directory(directory)) => directory,
-            Ok(Found::File(_)) | Err(_) => return Err(absent(chart, &folder)),
+            Ok(Found::File(_)) | Err(_) if chart.repo.is_empty() => {
+                let text = format!("no repo specified for pull, no chart found at `{folder}`");
+                return Err(fail(chart.name.span, text));
+            }
+            Ok(Found::File(_)) | Err(_) => match self.pulled(chart, &folder) {
+                Some(directory) => directory,
+                None => return Ok(Vec::new()),
+            },
         };
-        let values = self.chart_values(frame, chart, &folder)?;
+        let values = self.chart_values(frame, chart, &folder, &directory)?;
         let loaded = self.loader.tools.charts.load(&directory, settings.profile, || {
             helm::load_chart(self.loader.world, &directory, settings.profile).map(Arc::new)
         });
@@ -282,19 +291,46 @@ impl Build<'_> {
         })
     }
 
+    /// The folder of a chart that the original would pull, where its repository is here; else it is wanted.
+    fn pulled(&self, chart: &Chart, folder: &str) -> Option<FilePath> {
+        let request = SourceRequest {
+            kind: SourceKind::Chart(chart.name.value.to_string()),
+            url: chart.repo.to_string(),
+            revision: chart.version.to_string(),
+        };
+        match self.loader.world.tree(&request) {
+            Lookup::Here(tree) => Some(FilePath::new(tree.id, TreePath::root())),
+            Lookup::Absent { reason, hint } => {
+                let hint = hint.or_else(|| Some(by_hand(chart, folder)));
+                self.want(Want { request, span: chart.name.span, reason, hint });
+                None
+            }
+        }
+    }
+
     /// The values file, by default the chart's own, with `valuesInline` merged in; over that the additional ones.
-    fn chart_values(&self, frame: &Frame<'_>, chart: &Chart, folder: &str) -> Done<Map> {
-        let own = if chart.values_file.value.is_empty() {
-            Text::new(format!("{folder}/values.yaml").into(), chart.span)
-        } else {
-            chart.values_file.clone()
+    fn chart_values(&self, frame: &Frame<'_>, chart: &Chart, folder: &str, directory: &FilePath) -> Done<Map> {
+        let own = || -> Done<(SmolStr, Arc<SourceFile>)> {
+            if !chart.values_file.value.is_empty() {
+                return Ok((chart.values_file.value.clone(), self.loader.read(frame, &chart.values_file)?));
+            }
+            let path = Text::new(format!("{folder}/values.yaml").into(), chart.span);
+            if directory.tree == frame.root.tree {
+                return Ok((path.value.clone(), self.loader.read(frame, &path)?));
+            }
+            // Of a chart that was pulled.
+            let file = directory.join("values.yaml").map_err(|error| fail(chart.span, error.to_string()))?;
+            Ok((path.value, self.loader.world.read(&file)?))
         };
         let mut files = Vec::new();
         match &chart.values_inline {
-            None => files.push(self.values_file(frame, &own)?),
+            None => {
+                let (name, file) = own()?;
+                files.push(helm::values_file(&name, file.id, &file.bytes));
+            }
             Some(inline) if chart.values_merge.value == "replace" => files.push(printed(inline, chart)?),
             Some(inline) => {
-                let file = self.loader.read(frame, &own)?;
+                let (_, file) = own()?;
                 let merged = merged(&file, inline, chart)?;
                 files.push(printed(&merged, chart)?);
             }
@@ -335,22 +371,16 @@ fn check(chart: &Chart) -> Done<()> {
     Ok(())
 }
 
-/// The error for a chart that is not in the tree.
-fn absent(chart: &Chart, folder: &str) -> Stop {
+/// How a chart gets to the place where it is looked for first.
+fn by_hand(chart: &Chart, folder: &str) -> String {
     let name = &chart.name.value;
-    if chart.repo.is_empty() {
-        return fail(chart.name.span, format!("no repo specified for pull, no chart found at `{folder}`"));
-    }
-    let error = format!("the chart `{name}` is not at `{folder}`, and a render downloads nothing");
     let above = folder.rsplit_once('/').map_or(folder, |(above, _)| above);
     let source = match chart.repo.strip_suffix('/').unwrap_or(&chart.repo) {
         repo if repo.starts_with("oci://") => format!("{repo}/{name}"),
         repo => format!("{name} --repo {repo}"),
     };
     let version = if chart.version.is_empty() { String::new() } else { format!(" --version {}", chart.version) };
-    Diagnostic::error("kustomize/helm-chart", chart.name.span, error)
-        .hint(format!("put it there: helm pull --untar --untardir {above} {source}{version}"))
-        .into()
+    format!("put it there: helm pull --untar --untardir {above} {source}{version}")
 }
 
 /// `valuesInline` over the file's values, or under them (`valuesMerge: merge`), as kyaml merges: a null takes the other side's value away.

@@ -157,6 +157,7 @@ impl Fleet {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleetc"));
         command.args(args.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
         command.env("KUBECONFIG", self.kubeconfig()).env("NO_COLOR", "1").env("HOME", self.dir.path());
+        command.env("FLEETC_OFFLINE", "1");
         command
     }
 
