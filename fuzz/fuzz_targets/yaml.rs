@@ -2,19 +2,28 @@
 #![no_main]
 
 use fleetc::span::FileId;
-use fleetc::yaml::{Dialect, Limits, emit, parse};
+use fleetc::yaml::{Dialect, Limits, Node, emit, parse};
 use libfuzzer_sys::fuzz_target;
+
+/// A key `<<` that was a text is printed plain, as the originals do, and then reads as a merge.
+fn has_merge_key(node: &Node) -> bool {
+    let inside = |map: &fleetc::yaml::Map| map.iter().any(|(key, value)| key.as_str() == Some("<<") || has_merge_key(value));
+    node.as_map().is_some_and(inside) || node.as_seq().is_some_and(|items| items.iter().any(has_merge_key))
+}
 
 fuzz_target!(|data: &[u8]| {
     for dialect in [Dialect::V2, Dialect::V3] {
         for document in parse(FileId::NONE, data, dialect, &Limits::default()).documents {
             // Printing goes through JSON and go-yaml v2, so that is the dialect in which it reads back, and keys are strings then.
             let text = emit::to_yaml(&document.root);
+            std::hint::black_box(emit::to_yaml_v3(&document.root));
+            if has_merge_key(&document.root) {
+                continue;
+            }
             let again = parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
             assert!(again.error.is_none(), "{:?}\n{text}", again.error);
             assert_eq!(again.documents.len(), 1, "{text}");
             assert_eq!(emit::to_yaml(&again.documents[0].root), text);
-            std::hint::black_box(emit::to_yaml_v3(&document.root));
         }
     }
 });
