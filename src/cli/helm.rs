@@ -9,9 +9,9 @@ use fleetc::diag::Diagnostics;
 use fleetc::host::{Clock, FileWorld};
 use fleetc::path::{FilePath, TreePath};
 use fleetc::render::helm::{
-    Capabilities, Chart, Document, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load_chart,
-    merge_values, no_values, parse_json, read_archive, read_values, release_name, render, set, set_literal, set_with,
-    told, values_file,
+    Capabilities, Chart, Document, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, is_packed,
+    load_chart, merge_values, no_values, parse_json, read_archive, read_values, release_name, render, set, set_literal,
+    set_with, told, values_file,
 };
 use fleetc::source::{SourceKind, SourceRequest};
 use fleetc::span::FileId;
@@ -222,7 +222,17 @@ fn open_chart(path: &Path, world: &FileWorld, profile: Profile) -> Result<Chart,
         return load_chart(world, &inside(&absolute)?, profile).map_err(located);
     }
     let bytes = std::fs::read(&absolute).map_err(|error| error.to_string())?;
-    let files = read_archive(&bytes)?;
+    if !is_packed(&bytes) {
+        return Err(format!("file '{}' does not appear to be a gzipped archive", absolute.display()).into());
+    }
+    // Helm 4 looks for the version of the chart first, and says no more than that it cannot.
+    let files = read_archive(&bytes).map_err(|reason| match profile {
+        Profile::V3 => reason,
+        Profile::V4 => format!("unable to load chart archive: {reason}"),
+    })?;
+    if profile == Profile::V4 && !files.iter().any(|file| file.name == "Chart.yaml") {
+        return Err("unable to detect chart version, no Chart.yaml found".to_owned().into());
+    }
     Chart::from_files(files, profile).map_err(located)
 }
 

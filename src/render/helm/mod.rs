@@ -38,7 +38,7 @@ use crate::yaml::Node;
 
 pub use crate::template::helm::Profile;
 pub use application::{build, traced};
-pub use archive::read as read_archive;
+pub use archive::{is_packed, read as read_archive};
 pub use chart::{Chart, ChartFile, Dependency, told};
 pub use effects::{DeriveKey, Randomness};
 pub use load::{folder, values_file};
