@@ -97,6 +97,17 @@ pub(super) struct Budget {
     pub(super) regexes: BTreeMap<Bytes, Rc<regex::bytes::Regex>>,
 }
 
+impl Budget {
+    /// Counts work that is worth so many nodes.
+    ///
+    /// # Errors
+    /// It is more than may be done: a sentence.
+    pub(super) fn work(&mut self, steps: u64, limit: u64) -> Result<(), String> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > limit { Err(format!("exceeded the limit of {limit} steps")) } else { Ok(()) }
+    }
+}
+
 /// Executes a template of the scope; its output.
 pub(super) fn execute(
     scope: &Scope<'_>,
@@ -200,11 +211,7 @@ impl<'a> State<'a, '_> {
 
     /// Counts a node; the limits make every execution end.
     fn step(&mut self) -> Evaluated<()> {
-        self.budget.steps += 1;
-        if self.budget.steps > self.options.max_steps {
-            return self.fail(format!("exceeded the limit of {} steps", self.options.max_steps));
-        }
-        Ok(())
+        self.budget.work(1, self.options.max_steps).or_else(|reason| self.fail(reason))
     }
 
     /// Counts bytes that were made.

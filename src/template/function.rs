@@ -376,6 +376,14 @@ impl<'a> Context<'a> {
         Ok(Stream::new(effects, Rc::clone(&self.budget.template), function, number))
     }
 
+    /// Counts the work of a function that takes much longer than a node, as so many of them.
+    ///
+    /// # Errors
+    /// The execution has done all that it may.
+    pub(super) fn work(&mut self, steps: u64) -> Result<(), Failure> {
+        self.budget.work(steps, self.options.max_steps).map_err(Failure::new)
+    }
+
     /// Counts a template that a function begins to execute; how many of its name are executing now, this one included.
     pub(super) fn nest(&mut self, name: &str) -> u32 {
         let count = self.budget.nested.entry(name.to_owned()).or_default();

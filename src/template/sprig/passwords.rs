@@ -22,6 +22,10 @@ pub(super) const TABLE: &[Entry] = &[
 
 /// The cost that Go's bcrypt takes by default.
 const BCRYPT_COST: u32 = 10;
+/// What a hash of that cost counts for, in nodes of a template: with the default limit a template makes 500 of them, in half a minute.
+const BCRYPT_WORK: u64 = 40_000;
+/// What the scrypt of derivePassword counts for.
+const SCRYPT_WORK: u64 = 100_000;
 /// bcrypt sees no more of a password.
 const BCRYPT_MAX: usize = 72;
 
@@ -34,6 +38,7 @@ fn hashed(context: &mut Context<'_>, function: &'static str, password: &[u8]) ->
     let mut ended = password.to_vec();
     ended.push(0);
     ended.truncate(BCRYPT_MAX);
+    context.work(BCRYPT_WORK)?;
     let hash = bcrypt::bcrypt(BCRYPT_COST, salt, &ended);
     let alphabet = base64::alphabet::BCRYPT;
     let engine = base64::engine::GeneralPurpose::new(&alphabet, base64::engine::general_purpose::NO_PAD);
@@ -102,7 +107,7 @@ fn class(letter: u8) -> &'static [u8] {
     }
 }
 
-fn derive(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
+fn derive(context: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
     let kind = args.text(1);
     let Some(templates) = password_templates(&kind) else {
         return Ok(Value::from(format!("cannot find password template {kind}")));
@@ -111,6 +116,7 @@ fn derive(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         [SEED, &length.to_be_bytes(), text].concat()
     };
+    context.work(SCRYPT_WORK)?;
     let mut key = [0; 64];
     let counter = u32::try_from(args.int(0)).unwrap_or(0);
     let failed = || Failure::new("failed to derive password");

@@ -39,8 +39,13 @@ pub(super) const TABLE: &[Entry] = &[
 
 /// Bits of the keys of certificates.
 const CERTIFICATE_BITS: usize = 2048;
+/// What the search for the key of a certificate counts for, in nodes of a template: with the default limit a template makes 100 of them, in a
+/// minute or so.
+const CERTIFICATE_WORK: u64 = 200_000;
 /// Bits of the RSA keys that genPrivateKey makes.
 const KEY_BITS: usize = 4096;
+/// What the search for such a key, or for one of DSA, counts for.
+const KEY_WORK: u64 = 1_000_000;
 
 /// sprig's pair of PEM texts.
 struct Certificate {
@@ -74,6 +79,11 @@ fn pair(cert: impl Into<Bytes>, key: impl Into<Bytes>) -> Value {
 fn private_key(context: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
     let kind = args.text(0);
     let mut random = context.random("genPrivateKey")?;
+    let work = match &*kind {
+        "" | "rsa" | "dsa" => KEY_WORK,
+        _ => 0,
+    };
+    context.work(work)?;
     let key = match &*kind {
         "" | "rsa" => Key::new_rsa(&mut random, KEY_BITS),
         "dsa" => Some(Key::new_dsa(&mut random)),
@@ -102,7 +112,10 @@ fn key_and_serial(
         Some(index) => {
             Key::from_pem(&args.text(index)).map_err(|why| Failure::new(format!("parsing private key: {why}")))?
         }
-        None => Key::new_rsa(&mut random, CERTIFICATE_BITS).ok_or_else(no_key)?,
+        None => {
+            context.work(CERTIFICATE_WORK)?;
+            Key::new_rsa(&mut random, CERTIFICATE_BITS).ok_or_else(no_key)?
+        }
     };
     Ok((key, serial))
 }

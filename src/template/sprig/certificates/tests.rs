@@ -77,3 +77,24 @@ fn passwords_are_derived_as_the_original_does() {
     assert_eq!(run(b"", r#"{{ derivePassword 1 "long" "pw" "user" "example.com" }}"#), "DinaHinfJads4_");
     assert_eq!(run(b"secret", r#"{{ randAlpha 0 }}{{ htpasswd "u:" "x" }}"#), "invalid username: u:");
 }
+
+#[test]
+fn keys_and_hashes_count_as_work() {
+    for call in [
+        r#"genPrivateKey "rsa""#,
+        r#"genPrivateKey "dsa""#,
+        r#"genCA "a" 1"#,
+        r#"bcrypt "x""#,
+        r#"htpasswd "u" "x""#,
+        r#"derivePassword 1 "long" "pw" "user" "example.com""#,
+    ] {
+        let text = format!("{{{{ range until 100 }}}}{{{{ {call} }}}}{{{{ end }}}}");
+        let mut functions = Functions::builtins();
+        sprig::extend(&mut functions);
+        let template = Template::parse("t", &text, &functions).unwrap();
+        let derived = Derived::new(b"k", "t", 0);
+        let options = Options { max_steps: 30_000, effects: Some(&derived), ..Options::default() };
+        let error = template.execute(&Value::Nil, &options).unwrap_err();
+        assert!(error.reason().contains("exceeded the limit of 30000 steps"), "{call}: {}", error.reason());
+    }
+}
