@@ -30,9 +30,14 @@ fn quoted(message: &str) -> Option<&str> {
 }
 
 fn refusal(text: &str) -> Option<String> {
-    // The port wants a line break behind a block text at the end, where go-yaml takes the end for one.
-    let ends = text.ends_with(['\n', '\r']) || !text.contains(['|', '>']);
-    let closed = if ends { text.to_owned() } else { format!("{text}\n") };
+    let mut closed = text.to_owned();
+    // The port panics where go-yaml goes on with a zero byte that it has put behind the end: after a backslash, for which it is a letter
+    // that means nothing, and in a block text, for which it is a line break.
+    if text.ends_with('\\') {
+        closed.push('g');
+    } else if text.contains(['|', '>']) && !text.ends_with(['\n', '\r']) {
+        closed.push('\n');
+    }
     let mut bytes = closed.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);

@@ -264,6 +264,14 @@ fn documents(file: &ChartFile, what: &str) -> Checked<Vec<Node>> {
 
 /// Values of a file: a map. Helm 4 merges all documents, Helm 3 reads the first.
 pub(super) fn values(file: &ChartFile, profile: Profile) -> Checked<Node> {
+    let ended;
+    let file = if profile == Profile::V4 && !file.data.ends_with(b"\n") {
+        // Helm 4 reads them line by line and puts a line feed behind each, also behind the last.
+        ended = ChartFile { data: Bytes::from([&file.data, &b"\n"[..]].concat()), ..file.clone() };
+        &ended
+    } else {
+        file
+    };
     let mut all = json_documents(file, &file.name).map_err(|found| of_profile(found, profile))?;
     if profile == Profile::V3 {
         all.truncate(1);
