@@ -247,7 +247,8 @@ fn sources(
         pins.iter().filter(|(request, _)| !anew(request)).map(|(request, pin)| (request.clone(), pin.clone()));
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
-    (fetch::sources(fetch::Options { store, allowed, known, folder: fleet.to_owned() }), pins)
+    let folder = fleet.to_owned();
+    (fetch::sources(fetch::Options { store, allowed, known, fleet: Some(folder.clone()), folder }), pins)
 }
 
 /// Whether the environment says `--offline`.

@@ -5,12 +5,10 @@
 //! `helm pull` leaves it, also below `NAME/`. Of several versions the exact one is taken, else the newest within the constraint. A folder
 //! that is itself a chart answers whatever name (an OCI artifact has none).
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::tree::{RawEntry, RawKind, ReadFault, Store};
-use crate::path::TreePath;
-use crate::render::helm::{newest, read_archive};
+use super::archive::Archive;
+use crate::render::helm::newest;
 use crate::source::without_credentials;
 use crate::yaml::{self, Dialect, Limits, Node};
 
@@ -128,47 +126,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     if read as u64 > MAX_FILE { Err(format!("it is larger than {MAX_FILE} bytes")) } else { Ok(bytes) }
 }
 
-/// The files of an archive as a tree.
-pub(super) struct Archive {
-    folders: BTreeMap<TreePath, BTreeMap<String, RawKind>>,
-    files: BTreeMap<TreePath, Vec<u8>>,
-}
-
-impl Archive {
-    /// Unpacks an archive in memory.
-    ///
-    /// # Errors
-    /// It cannot be read, or breaks a limit: a sentence.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let broken = |why: String| format!("`{name}` cannot be used: {why}");
-        let files = read(path).and_then(|bytes| read_archive(&bytes)).map_err(broken)?;
-        let mut archive = Archive { folders: BTreeMap::new(), files: BTreeMap::new() };
-        archive.folders.insert(TreePath::root(), BTreeMap::new());
-        for file in files {
-            let Ok(path) = TreePath::new(&file.name) else { continue };
-            archive.files.insert(path.clone(), file.data.to_vec());
-            let (mut at, mut kind) = (path, RawKind::File);
-            while let Some(above) = at.parent() {
-                archive.folders.entry(above.clone()).or_default().insert(at.name().to_owned(), kind);
-                (at, kind) = (above, RawKind::Directory);
-            }
-        }
-        Ok(archive)
-    }
-}
-
-impl Store for Archive {
-    fn names(&self, directory: &TreePath, _: Option<gix::ObjectId>) -> Result<Vec<RawEntry>, String> {
-        let names = self.folders.get(directory).into_iter().flatten();
-        Ok(names.map(|(name, kind)| RawEntry { name: name.clone(), kind: *kind, object: None }).collect())
-    }
-
-    fn link(&self, _: &TreePath, _: &RawEntry) -> Result<String, String> {
-        Err("the archive of a chart has no links".to_owned())
-    }
-
-    fn bytes(&self, path: &TreePath, _: &RawEntry, _: u64) -> Result<Vec<u8>, ReadFault> {
-        self.files.get(path).cloned().ok_or_else(|| ReadFault::Failed("it is not in the archive".to_owned()))
-    }
+/// The files of a packed chart as a tree.
+///
+/// # Errors
+/// It cannot be read, or breaks a limit: a sentence.
+pub(super) fn unpack(path: &Path) -> Result<Archive, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    read(path).and_then(|bytes| Archive::chart(&bytes)).map_err(|why| format!("`{name}` cannot be used: {why}"))
 }

@@ -5,6 +5,7 @@
 //! started, nothing is fetched, and the user's and the machine's git configuration does not count. [`cluster`] talks to API servers; it
 //! alone may start a program, one that makes credentials and that the user has named.
 
+mod archive;
 mod charts;
 mod clock;
 pub mod cluster;

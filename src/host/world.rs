@@ -294,7 +294,7 @@ impl HostWorld {
         let make = || {
             let store: Box<dyn Store> = match found.path.is_dir() {
                 true => Box::new(Disk::new(found.path.clone(), None)),
-                false => Box::new(charts::Archive::open(&found.path)?),
+                false => Box::new(charts::unpack(&found.path)?),
             };
             Ok(self.add(store, label))
         };

@@ -5,6 +5,8 @@ mod apply;
 #[cfg(all(feature = "host", unix))]
 mod apply_command;
 mod appset_conformance;
+#[cfg(feature = "host")]
+mod charts;
 #[cfg(all(feature = "host", unix))]
 mod clusters;
 #[cfg(all(feature = "host", unix))]

@@ -4,20 +4,35 @@
 //! stands for now, to bring what a pin names into the store, and to open what lies there. Nothing here decides when that is done: pins are
 //! followed, moved and refused by the driver; and nothing is fetched while something is rendered.
 
+mod artifacts;
+mod charts;
+mod credentials;
+mod gather;
+pub mod http;
+mod index;
 mod patience;
+mod place;
+mod registry;
 mod remote;
+#[cfg(test)]
+mod served;
 mod sources;
 mod store;
 mod table;
+mod web;
 
 use super::tree;
 use crate::lock::Pin;
 use crate::source::SourceRequest;
 
+pub use artifacts::Artifacts;
+pub use charts::Charts;
+pub use credentials::{Access, Credentials, Hidden, Login};
 pub(super) use remote::{Remote, settle};
 pub use sources::{Allowed, Known, Progress, Report, Sources};
 pub use store::{Collected, Guard, Store};
 pub use table::{Options, default_folder, sources};
+pub use web::{Files, file_name};
 
 #[cfg(test)]
 mod tests;
@@ -76,4 +91,18 @@ pub(super) trait Fetcher: Send + Sync {
     /// # Errors
     /// What lies there is damaged or breaks a limit.
     fn open(&self, request: &SourceRequest, pin: &Pin) -> Result<Option<Box<dyn tree::Store>>, Fault>;
+}
+
+/// Says that no version is within a constraint, and which there are.
+fn no_version(of: &str, wanted: &str, versions: &[&str]) -> Fault {
+    /// Versions that are shown.
+    const SHOWN: usize = 5;
+    let wanted = if wanted.is_empty() { "a release" } else { wanted };
+    let there = match versions {
+        [] => "it has none".to_owned(),
+        few if few.len() <= SHOWN => format!("it has {}", few.join(", ")),
+        many => format!("it has {} and {} others", many.get(..SHOWN).unwrap_or_default().join(", "), many.len() - SHOWN),
+    };
+    Fault::lasting(format!("no version of `{of}` is {wanted}: {there}"))
+        .hint("pre-releases are taken only where the constraint names one, e.g. `>=1.0.0-0`")
 }

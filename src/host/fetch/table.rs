@@ -1,9 +1,11 @@
 //! Who fetches what, and where the store is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::Store;
+use super::http::{Client, Timeouts};
 use super::sources::{Allowed, Known, Sources, Table};
+use super::{Artifacts, Charts, Credentials, Files, Store};
 
 /// What a run of fleetc says about its sources.
 #[derive(Clone, Debug, Default)]
@@ -16,17 +18,26 @@ pub struct Options {
     pub known: Known,
     /// The folder that URLs without a scheme are relative to.
     pub folder: PathBuf,
+    /// The fleet whose files say how repositories are reached.
+    pub fleet: Option<PathBuf>,
 }
 
 /// The sources of a run. `None` where there is no store: no folder is named and there is no home.
 pub fn sources(options: Options) -> Option<Sources> {
     let store = Store::new(options.store.or_else(default_folder)?);
-    let table = table(&store, &options.folder);
+    let table = table(&store, options.fleet);
     Some(Sources::with(store, table, options.allowed, options.known))
 }
 
-fn table(_store: &Store, _folder: &Path) -> Table {
-    Table { git: None, chart: None, oci: None, file: None }
+fn table(store: &Store, fleet: Option<PathBuf>) -> Table {
+    let gather = move || Arc::new(Credentials::gather(fleet.as_deref()));
+    let client = Arc::new(Client::lazy(gather, Timeouts::default()));
+    Table {
+        git: None,
+        chart: Some(Arc::new(Charts::new(store.clone(), Arc::clone(&client)))),
+        oci: Some(Arc::new(Artifacts::new(store.clone(), Arc::clone(&client)))),
+        file: Some(Arc::new(Files::new(store.clone(), client))),
+    }
 }
 
 /// Where the store is when nobody says it: FLEETC_STORE, else `fleetc` in XDG_CACHE_HOME or in `~/.cache`.

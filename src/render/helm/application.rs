@@ -2,18 +2,16 @@
 //!
 //! Rules of Argo CD `reposerver/repository` (`helmTemplate`, `getResolvedValueFiles`): values files in order, patterns found in byte order
 //! and without files that are listed by name, then `valuesObject` or `values`, then parameters. What Helm prints is split into objects
-//! (`kube.SplitYAML`); a document without `kind` is an error there and here. Charts that are declared as dependencies and are not in
-//! `charts/` would be fetched by `helm dependency build`; here those of `file://` are read where they are, the others are wanted.
+//! (`kube.SplitYAML`); a document without `kind` is an error there and here.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::effects::Source;
 use super::reads::Reads;
 use super::secrets::Secrets;
 use super::{
-    Capabilities, Chart, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load, load_chart,
-    merge_values, no_values, render, set, set_with,
+    Capabilities, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, load, merge_values, no_values,
+    render, set, set_with,
 };
 use crate::cluster::ApiFacts;
 use crate::diag::{Checked, Diagnostic, Diagnostics};
@@ -24,9 +22,8 @@ use crate::render::{Origin, Rendered, Resource, Step, Stop, Want};
 use crate::resolve::{HelmFile, HelmFilePlace, HelmOptions};
 use crate::source::{SourceKind, SourceRequest};
 use crate::span::{FileId, Span};
-use crate::template::helm::is_compatible;
 use crate::template::{Map, Options, Value};
-use crate::world::{Lookup, Tree, World};
+use crate::world::World;
 use crate::yaml::{self, Dialect, Limits, Node};
 
 /// Renders the chart in a folder.
@@ -72,6 +69,7 @@ pub fn build(
     let constraint = chart.metadata.get("kubeVersion").map_or(chart.span, |node| node.span().or(chart.span));
     let places = (chart.span, constraint);
     let (facts, mut warnings) = reads.finish(&request.capabilities, options, known, &output.files, places);
+    warnings.extend(chart.warnings.clone());
     warnings.extend(output.warnings.iter().map(|text| {
         let text = text.strip_prefix("warning: ").or(text.strip_prefix("Warning: ")).unwrap_or(text);
         Diagnostic::note("helm/values", chart.span, text)
@@ -130,101 +128,6 @@ pub fn traced(mut rendered: Rendered, options: &HelmOptions) -> Rendered {
         resource.origin.steps = [made].into_iter().chain(inputs.iter().cloned()).collect();
     }
     rendered
-}
-
-// ------------------------------------------------------------------------------------------------------------------------ the chart
-
-/// The chart in a folder with the charts that it depends on.
-pub(super) fn load_complete(world: &dyn World, directory: &FilePath, profile: Profile) -> Result<Arc<Chart>, Stop> {
-    let mut chart = load_chart(world, directory, profile)?;
-    let missing: Vec<_> = chart
-        .dependencies
-        .iter()
-        .filter(|dependency| !dependency.repository.is_empty())
-        .filter(|dependency| !chart.charts.iter().any(|there| there.name == dependency.name))
-        .cloned()
-        .collect();
-    let locked = if missing.is_empty() { Vec::new() } else { locked_versions(world, directory) };
-    let mut wants = Vec::new();
-    let mut errors = Diagnostics::new();
-    for dependency in missing {
-        if chart.charts.iter().any(|there| there.name == dependency.name) {
-            continue;
-        }
-        let context = || format!("for the dependency `{}` of the chart `{}`", dependency.name, chart.name);
-        let folder = match dependency.repository.strip_prefix("file://") {
-            Some(path) => match directory.join(path) {
-                Ok(folder) => folder,
-                Err(error) => {
-                    errors.push(
-                        failed("helm/dependency", chart.span, format!("`file://{path}` {error}"))
-                            .trace(chart.span, context()),
-                    );
-                    continue;
-                }
-            },
-            None => {
-                let version = locked.iter().find(|(name, _)| *name == dependency.name);
-                let request = SourceRequest {
-                    kind: SourceKind::Chart(dependency.name.clone()),
-                    url: dependency.repository.clone(),
-                    revision: version.map_or_else(|| dependency.version.clone(), |(_, version)| version.clone()),
-                };
-                match world.tree(&request) {
-                    Lookup::Here(Tree { id, .. }) => FilePath::new(id, TreePath::root()),
-                    Lookup::Absent { reason, hint } => {
-                        let hint = hint.or_else(|| {
-                            let path = directory.path.as_str();
-                            Some(format!("or vendor it: `helm dependency build {path}`, and commit `charts/`"))
-                        });
-                        let span = declared(&chart, &dependency.name).unwrap_or(chart.span);
-                        wants.push(Want { request, span, reason, hint });
-                        continue;
-                    }
-                }
-            }
-        };
-        let traced = |found: Diagnostics| found.into_iter().map(|found| found.trace(chart.span, context()));
-        match load_complete(world, &folder, profile) {
-            Ok(found) if !is_compatible(&dependency.version, &found.version) => {
-                let message = format!("it is version {}, not {}", found.version, dependency.version);
-                errors.push(failed("helm/dependency", found.span, message).trace(chart.span, context()));
-            }
-            Ok(found) => chart.charts.push(found),
-            Err(Stop::Failed(found)) => errors.extend(traced(found)),
-            Err(Stop::Wants(more)) => wants.extend(more),
-        }
-    }
-    match (errors.has_errors(), wants.is_empty()) {
-        (true, _) => Err(Stop::Failed(errors)),
-        (false, false) => Err(Stop::Wants(wants)),
-        (false, true) => Ok(Arc::new(chart)),
-    }
-}
-
-/// Where Chart.yaml declares a dependency.
-fn declared(chart: &Chart, name: &str) -> Option<Span> {
-    let list = chart.metadata.get("dependencies").and_then(Node::as_seq)?;
-    let names = list.iter().filter_map(|one| one.get("name"));
-    names.filter(|one| one.text() == Some(name)).map(Node::span).find(|span| !span.is_none())
-}
-
-/// The versions of Chart.lock (or requirements.lock).
-fn locked_versions(world: &dyn World, directory: &FilePath) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for name in ["Chart.lock", "requirements.lock"] {
-        let Some(file) = directory.join(name).ok().filter(|path| world.stat(path).is_some_and(|kind| kind.is_file()))
-        else {
-            continue;
-        };
-        let Ok(file) = world.read(&file) else { continue };
-        let parsed = yaml::parse(file.id, &file.bytes, Dialect::V2, &Limits::default());
-        let root = parsed.documents.into_iter().next().map(|document| document.root);
-        let list = root.as_ref().and_then(|root| root.get("dependencies")).and_then(Node::as_seq).unwrap_or_default();
-        let text = |node: &Node, key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
-        found.extend(list.iter().filter_map(|one| Some((text(one, "name")?, text(one, "version")?))));
-    }
-    found
 }
 
 // ------------------------------------------------------------------------------------------------------------------------ the values

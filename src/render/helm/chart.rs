@@ -71,6 +71,8 @@ pub struct Chart {
     pub charts: Vec<Arc<Chart>>,
     /// Where Chart.yaml begins.
     pub span: Span,
+    /// What was found while the charts that it depends on were gathered.
+    pub warnings: Diagnostics,
 }
 
 /// Charts inside each other; Helm has no limit.
@@ -159,6 +161,7 @@ fn load(files: Vec<ChartFile>, profile: Profile, depth: usize) -> Checked<Chart>
         charts: Vec::new(),
         span,
         metadata,
+        warnings: Diagnostics::new(),
     };
     let mut packed: Vec<(String, Vec<ChartFile>)> = Vec::new();
     for file in files {
@@ -344,7 +347,7 @@ fn check_types(metadata: &Node, file: &ChartFile, profile: Profile) -> Checked<(
     }
 }
 
-fn dependencies(metadata: &Node) -> Vec<Dependency> {
+pub(super) fn dependencies(metadata: &Node) -> Vec<Dependency> {
     let items = field(metadata, "dependencies").and_then(Node::as_seq).unwrap_or_default();
     let list = |node: &Node, key: &str| field(node, key).and_then(Node::as_seq).unwrap_or_default().to_vec();
     let read = |node: &Node| Dependency {

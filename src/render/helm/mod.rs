@@ -9,6 +9,7 @@
 mod application;
 mod archive;
 mod chart;
+mod dependencies;
 mod effects;
 mod engine;
 mod ignore;
@@ -40,6 +41,7 @@ pub use crate::template::helm::Profile;
 pub use application::{build, traced};
 pub use archive::{is_packed, read as read_archive};
 pub use chart::{Chart, ChartFile, Dependency, told};
+pub use dependencies::{Gather, complete};
 pub use effects::{DeriveKey, Randomness};
 pub use load::{folder, values_file};
 pub use manifests::{Document, show_only};
@@ -261,7 +263,8 @@ struct Parsed {
 impl Tools {
     /// The chart in a folder, with the charts that it depends on.
     fn chart(&self, world: &dyn World, folder: &FilePath, profile: Profile) -> Result<Arc<Chart>, Stop> {
-        let found = shared(&self.charts, folder, profile, || application::load_complete(world, folder, profile));
+        let found =
+            shared(&self.charts, folder, profile, || dependencies::complete(world, folder, profile, Gather::Build));
         if matches!(found, Err(Stop::Wants(_))) {
             // What is missing now may be here when it is asked for again.
             self.charts.lock().unwrap_or_else(PoisonError::into_inner).remove(&(folder.clone(), profile));
@@ -322,7 +325,8 @@ pub fn read_values(file: &ChartFile, profile: Profile) -> Checked<Map> {
 pub fn newest<'v>(constraint: &str, versions: &[&'v str]) -> Option<&'v str> {
     let constraint = if constraint.is_empty() { "*" } else { constraint };
     let allowed = versions.iter().copied().filter(|version| is_compatible(constraint, version));
-    allowed.reduce(|best, next| if is_compatible(&format!(">{best}"), next) { next } else { best })
+    // A constraint that names a pre-release admits all of them.
+    allowed.reduce(|best, next| if is_compatible(&format!(">{best}, >=0.0.0-0"), next) { next } else { best })
 }
 
 /// A JSON text as values, as encoding/json reads it.
