@@ -98,6 +98,8 @@ pub struct Source {
     pub path: String,
     /// `targetRevision`; empty stands for HEAD.
     pub target_revision: String,
+    /// `tagPrefix`: what tags begin with among which `target_revision` is a constraint; empty for none.
+    pub tag_prefix: String,
     /// `chart` of a Helm repository; empty for git.
     pub chart: String,
     /// `ref`: the name under which other sources use its files; empty for none.

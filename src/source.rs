@@ -7,7 +7,7 @@ pub struct SourceRequest {
     pub kind: SourceKind,
     /// The URL as written.
     pub url: String,
-    /// Branch, tag, commit, version or constraint as written; empty stands for HEAD.
+    /// Branch, tag, commit, version or constraint as written; empty stands for HEAD. With a `tagPrefix` of Argo CD `prefix:constraint`.
     pub revision: String,
 }
 
@@ -23,6 +23,9 @@ pub enum SourceKind {
     /// A single file by HTTP (kustomize resources).
     File,
 }
+
+/// At the end of a git URL: the repository without its submodules, as kustomize has it in the query of its own URLs.
+pub const WITHOUT_SUBMODULES: &str = "?submodules=false";
 
 impl SourceRequest {
     /// A git repository at a revision.
@@ -48,7 +51,8 @@ impl std::fmt::Display for SourceRequest {
 ///
 /// Rules of Argo CD `util/git/git.go` `NormalizeGitURL`: `git@host:org/repo.git` equals `ssh://git@host/org/repo`.
 pub fn normalize_git_url(url: &str) -> String {
-    let mut text = url.trim().to_lowercase();
+    let url = url.trim();
+    let mut text = url.strip_suffix(WITHOUT_SUBMODULES).unwrap_or(url).to_lowercase();
     text.truncate(text.trim_end_matches('/').len());
     if let Some(stripped) = text.strip_suffix(".git") {
         text.truncate(stripped.trim_end_matches('/').len());
@@ -128,7 +132,9 @@ mod tests {
         ] {
             assert_eq!(normalize_git_url(url), want, "{url}");
         }
-        assert_eq!(normalize_git_url("https://github.com/Org/Repo.git"), "https://github.com/org/repo");
+        for url in ["https://github.com/Org/Repo.git", "https://github.com/Org/Repo?submodules=false"] {
+            assert_eq!(normalize_git_url(url), "https://github.com/org/repo");
+        }
     }
 
     #[test]

@@ -210,6 +210,7 @@ fn source(node: &Node, span: Span) -> Source {
         repo_url: text(node, "repoURL"),
         path: text(node, "path"),
         target_revision: text(node, "targetRevision"),
+        tag_prefix: text(node, "tagPrefix"),
         chart: text(node, "chart"),
         reference: text(node, "ref"),
         name: text(node, "name"),

@@ -170,6 +170,7 @@ fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
         repo_url: "https://git.example.com/fleet.git".to_owned(),
         path: format!("apps/{}", text(node, "name")),
         target_revision: String::new(),
+        tag_prefix: String::new(),
         chart: String::new(),
         reference: text(node, "ref"),
         name: String::new(),

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use gix::bstr::ByteSlice as _;
 
 use super::objects::{CommitTree, Objects};
+use super::revision::{self, References};
 use super::tracked::Tracked;
-use super::versions::{Constraint, Version};
 use crate::diag::near_matches;
 use crate::path::TreePath;
 use crate::source::{same_repository, without_credentials};
@@ -151,6 +151,11 @@ impl Checkout {
         Ok(Some(Tracked::new(index, self.objects(), workdir.clone(), base)))
     }
 
+    /// The repository itself.
+    pub(super) fn repository(&self) -> &gix::ThreadSafeRepository {
+        &self.repository
+    }
+
     fn objects(&self) -> Objects {
         Objects::new(self.repository.clone())
     }
@@ -190,60 +195,12 @@ impl Checkout {
     }
 
     fn find(&self, local: &gix::Repository, text: &str, url: &str) -> Result<Option<gix::ObjectId>, String> {
-        if text.len() == local.object_hash().len_in_hex() && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            let id =
-                gix::ObjectId::from_hex(text.to_ascii_lowercase().as_bytes()).map_err(|error| error.to_string())?;
-            return Ok(commit_of(local, id));
-        }
-        if let Some(constraint) = Constraint::parse(text)
-            && let Some(tag) = newest(local, &constraint)
-            && let Some(commit) = self.reference(local, &format!("refs/tags/{tag}"))?
-        {
-            return Ok(Some(commit));
-        }
-        for name in self.candidates(text, url) {
-            if let Some(commit) = self.reference(local, &name)? {
-                return Ok(Some(commit));
-            }
-        }
-        // Argo CD takes seven digits and more for an abbreviated commit.
-        if text.len() >= 7 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return abbreviated(local, text);
-        }
-        Ok(None)
-    }
-
-    /// Full names that a revision may stand for, best first.
-    fn candidates(&self, text: &str, url: &str) -> Vec<String> {
         let mut remotes: Vec<&str> = self.remotes_of(url).into_iter().map(|remote| remote.name.as_str()).collect();
         if remotes.is_empty() {
             remotes = self.remotes.iter().map(|remote| remote.name.as_str()).collect();
         }
         remotes.sort_by_key(|name| (*name != "origin", *name));
-        let mut names = Vec::new();
-        let branch = text.strip_prefix("refs/heads/").unwrap_or(text);
-        names.extend(remotes.iter().map(|remote| format!("refs/remotes/{remote}/{branch}")));
-        names.push(format!("refs/heads/{branch}"));
-        if text.starts_with("refs/") {
-            names.push(text.to_owned());
-        } else {
-            names.push(format!("refs/tags/{text}"));
-            names.push(format!("refs/{text}"));
-        }
-        names
-    }
-
-    fn reference(&self, local: &gix::Repository, name: &str) -> Result<Option<gix::ObjectId>, String> {
-        // A name that git would not allow names nothing.
-        let Ok(full) = gix::refs::FullName::try_from(name) else { return Ok(None) };
-        let found =
-            local.try_find_reference(full.as_ref()).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
-        let Some(mut found) = found.filter(|found| found.name() == full.as_ref()) else { return Ok(None) };
-        let id = found.peel_to_id().map_err(|error| format!("`{name}` leads nowhere: {error}"))?.detach();
-        match commit_of(local, id) {
-            Some(commit) => Ok(Some(commit)),
-            None => Err(format!("`{name}` is no commit of the local object store{}", self.shallow_note())),
-        }
+        revision::find(text, &Local { repository: local, remotes, note: self.shallow_note() })
     }
 
     fn shallow_note(&self) -> &'static str {
@@ -255,7 +212,7 @@ impl Checkout {
         let names = names(local);
         let near: Vec<String> =
             near_matches(text, names.iter().map(String::as_str)).into_iter().map(|name| format!("`{name}`")).collect();
-        let commit = text.len() >= 7 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let commit = revision::is_abbreviated(text);
         let mut hint = match self.remotes.first() {
             Some(remote) if self.shallow => format!(
                 "fetch it before: `git fetch --depth 1 {} {text}:refs/remotes/{}/{text}`, or a full clone (`fetch-depth: 0`)",
@@ -275,7 +232,7 @@ impl Checkout {
 }
 
 /// An error with what caused it.
-fn causes(error: &gix::Error) -> String {
+pub(super) fn causes(error: &gix::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -291,14 +248,55 @@ fn causes(error: &gix::Error) -> String {
     text
 }
 
+/// The references of a repository on this machine.
+pub(super) struct Local<'r> {
+    pub(super) repository: &'r gix::Repository,
+    /// Remotes whose branches are looked for before those of the repository itself, best first.
+    pub(super) remotes: Vec<&'r str>,
+    /// What to add where an object is missing.
+    pub(super) note: &'static str,
+}
+
+impl References for Local<'_> {
+    fn remotes(&self) -> Vec<&str> {
+        self.remotes.clone()
+    }
+
+    fn reference(&self, name: &str) -> Result<Option<gix::ObjectId>, String> {
+        // A name that git would not allow names nothing.
+        let Ok(full) = gix::refs::FullName::try_from(name) else { return Ok(None) };
+        let found = self.repository.try_find_reference(full.as_ref());
+        let found = found.map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+        let Some(mut found) = found.filter(|found| found.name() == full.as_ref()) else { return Ok(None) };
+        let id = found.peel_to_id().map_err(|error| format!("`{name}` leads nowhere: {error}"))?.detach();
+        match commit_of(self.repository, id) {
+            Some(commit) => Ok(Some(commit)),
+            None => Err(format!("`{name}` is no commit of the local object store{}", self.note)),
+        }
+    }
+
+    fn tags(&self) -> Vec<String> {
+        names_below(self.repository, "refs/tags/")
+    }
+
+    fn commit(&self, id: gix::ObjectId) -> Option<gix::ObjectId> {
+        commit_of(self.repository, id)
+    }
+
+    fn abbreviated(&self, digits: &str) -> Result<Option<gix::ObjectId>, String> {
+        abbreviated(self.repository, digits)
+    }
+}
+
 /// The commit that an object is, or that a tag object names.
-fn commit_of(local: &gix::Repository, id: gix::ObjectId) -> Option<gix::ObjectId> {
+pub(super) fn commit_of(local: &gix::Repository, id: gix::ObjectId) -> Option<gix::ObjectId> {
     let object = local.try_find_object(id).ok()??;
     object.peel_to_kind(gix::object::Kind::Commit).ok().map(|commit| commit.id)
 }
 
-fn abbreviated(local: &gix::Repository, text: &str) -> Result<Option<gix::ObjectId>, String> {
-    let prefix = gix::hash::Prefix::from_hex(&text.to_ascii_lowercase()).map_err(|error| error.to_string())?;
+/// The only commit of the object store that begins with these digits.
+pub(super) fn abbreviated(local: &gix::Repository, digits: &str) -> Result<Option<gix::ObjectId>, String> {
+    let prefix = gix::hash::Prefix::from_hex(&digits.to_ascii_lowercase()).map_err(|error| error.to_string())?;
     let mut candidates = std::collections::HashSet::default();
     local.objects.lookup_prefix(prefix, Some(&mut candidates)).map_err(|error| error.to_string())?;
     // Only commits count: a blob that begins alike does not make it ambiguous.
@@ -307,18 +305,11 @@ fn abbreviated(local: &gix::Repository, text: &str) -> Result<Option<gix::Object
     match (commits.next(), commits.next()) {
         (None, _) => Ok(None),
         (Some(commit), None) => Ok(Some(commit)),
-        (Some(_), Some(_)) => Err(format!("`{text}` is ambiguous: several commits begin with it")),
+        (Some(_), Some(_)) => Err(format!("`{digits}` is ambiguous: several commits begin with it")),
     }
 }
 
-/// The tag with the highest version that a constraint admits.
-fn newest(local: &gix::Repository, constraint: &Constraint) -> Option<String> {
-    let tags = names_below(local, "refs/tags/");
-    let versions = tags.iter().filter_map(|tag| Some((Version::parse(tag)?, tag)));
-    versions.filter(|(version, _)| constraint.admits(version)).max().map(|(_, tag)| tag.clone())
-}
-
-fn names_below(local: &gix::Repository, prefix: &str) -> Vec<String> {
+pub(super) fn names_below(local: &gix::Repository, prefix: &str) -> Vec<String> {
     let Ok(platform) = local.references() else { return Vec::new() };
     let Ok(all) = platform.all() else { return Vec::new() };
     let mut names: Vec<String> = all
@@ -330,7 +321,7 @@ fn names_below(local: &gix::Repository, prefix: &str) -> Vec<String> {
 }
 
 /// Branches and tags as people write them.
-fn names(local: &gix::Repository) -> Vec<String> {
+pub(super) fn names(local: &gix::Repository) -> Vec<String> {
     let mut names = names_below(local, "refs/heads/");
     names.extend(names_below(local, "refs/tags/"));
     let remote = names_below(local, "refs/remotes/");

@@ -2,8 +2,9 @@
 //!
 //! [`files`] shows a folder on disk as a tree, `git` decides which revision is the working tree and reads the others from the object
 //! store, [`world`] combines all trees of a run into the one [`World`](crate::world::World) that the core asks. No git program is
-//! started, nothing is fetched, and the user's and the machine's git configuration does not count. [`cluster`] talks to API servers; it
-//! alone may start a program, one that makes credentials and that the user has named.
+//! started, and the user's and the machine's git configuration does not count. [`fetch`] brings sources from elsewhere, never while something
+//! is rendered; [`cluster`] talks to API servers. They alone may start a program: `ssh`, and one that makes credentials and that the
+//! user has named.
 
 mod archive;
 mod charts;
@@ -14,6 +15,7 @@ pub mod files;
 mod git;
 mod objects;
 pub mod pool;
+mod revision;
 mod tracked;
 mod tree;
 mod versions;

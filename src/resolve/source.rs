@@ -247,7 +247,12 @@ fn request(source: &Source) -> SourceRequest {
         (false, false) => SourceKind::Chart(source.chart.clone()),
         (false, true) => SourceKind::Git,
     };
-    SourceRequest { kind, url: source.repo_url.clone(), revision: source.target_revision.clone() }
+    // A prefix narrows constraints and versions; HEAD is neither. No revision of git has a colon in it.
+    let revision = match (&kind, source.tag_prefix.as_str(), source.target_revision.as_str()) {
+        (SourceKind::Git, prefix, revision) if !prefix.is_empty() && !revision.is_empty() => format!("{prefix}:{revision}"),
+        (.., revision) => revision.to_owned(),
+    };
+    SourceRequest { kind, url: source.repo_url.clone(), revision }
 }
 
 /// Whether argocd-cm leaves a tool switched on: anything but `true` switches it off.

@@ -470,3 +470,15 @@ fn charts_are_wanted_too() {
     assert_eq!(resolved.value.wants, [request]);
     assert!(resolved.value.units[0].sources.is_err());
 }
+
+#[test]
+fn prefixes_of_tags_narrow_constraints() {
+    for (revision, want) in [("1.x", "web/:1.x"), ("''", "")] {
+        let spec = format!(
+            "{{destination: {{name: prod-eu}}, source: {{repoURL: 'https://else.example.com/r', path: app, tagPrefix: web/, \
+             targetRevision: {revision}}}}}"
+        );
+        let resolved = resolve(units(&spec), &fleet(&[]), &world(&[]));
+        assert_eq!(resolved.value.wants, [SourceRequest::git("https://else.example.com/r", want)]);
+    }
+}

@@ -29,6 +29,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::object::Gvk;
 use crate::path::FilePath;
 use crate::render::{Stop, Want};
+use crate::source::WITHOUT_SUBMODULES;
 use crate::span::{FileId, Span};
 use crate::world::Lookup;
 use crate::yaml::{Map, Node};
@@ -200,7 +201,7 @@ impl<'a> Build<'a> {
                 let root = FilePath::new(tree.id, crate::path::TreePath::root());
                 let inner = Text::new(remote.path.clone(), path.span);
                 let here = origin.map(|origin| BuildOrigin {
-                    repo: remote.request.url.clone(),
+                    repo: remote.request.url.trim_end_matches(WITHOUT_SUBMODULES).to_owned(),
                     reference: remote.request.revision.clone(),
                     path: String::new(),
                     ..origin.clone()
