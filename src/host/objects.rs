@@ -1,7 +1,8 @@
 //! The git object store as a tree: a commit read without a checkout.
 //!
 //! Nothing is written and nothing fetched; an object that is not here (a partial clone) is an error that says so. Bytes are those
-//! of the blob: conversions that a checkout would make (line ends, filters, LFS) are not made. Submodules cannot be read.
+//! of the blob: conversions that a checkout would make (line ends, filters) are not made, and a pointer of Git LFS is refused, since it is not
+//! what the file says. Submodules are other repositories and not read here. Objects of the store are checked when they are read.
 
 use gix::objs::tree::EntryKind as GitKind;
 
@@ -12,17 +13,37 @@ use crate::path::TreePath;
 #[derive(Clone)]
 pub(super) struct Objects {
     repository: gix::ThreadSafeRepository,
+    /// Whether what is read is checked: nobody else looks after the repositories of the store.
+    checked: bool,
 }
+
+/// How a pointer of Git LFS begins, and how large it is at most (git-lfs `docs/spec.md`).
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+const MAX_POINTER: usize = 1024;
 
 impl Objects {
     pub(super) fn new(repository: gix::ThreadSafeRepository) -> Self {
-        Objects { repository }
+        Objects { repository, checked: false }
+    }
+
+    /// Objects of the store.
+    pub(super) fn checked(repository: gix::ThreadSafeRepository) -> Self {
+        Objects { repository, checked: true }
+    }
+
+    fn check(&self, id: gix::ObjectId, kind: gix::objs::Kind, bytes: &[u8]) -> Result<(), String> {
+        if !self.checked || gix::objs::compute_hash(id.kind(), kind, bytes).is_ok_and(|found| found == id) {
+            return Ok(());
+        }
+        let folder = self.repository.to_thread_local().path().display().to_string();
+        Err(format!("the stored object {id} is damaged; remove `{folder}`, and it is fetched again"))
     }
 
     /// The entries of a tree object.
     pub(super) fn names(&self, tree: gix::ObjectId) -> Result<Vec<RawEntry>, String> {
         let repository = self.repository.to_thread_local();
         let tree = repository.find_tree(tree).map_err(|error| missing(&error))?;
+        self.check(tree.id, gix::objs::Kind::Tree, &tree.data)?;
         let mut names = Vec::new();
         for entry in tree.iter() {
             let entry = entry.map_err(|error| error.to_string())?;
@@ -65,6 +86,11 @@ impl Objects {
             return Err(ReadFault::TooLarge(header.size()));
         }
         let mut blob = repository.find_blob(blob).map_err(|error| ReadFault::Failed(missing(&error)))?;
+        self.check(blob.id, gix::objs::Kind::Blob, &blob.data).map_err(ReadFault::Failed)?;
+        if blob.data.len() <= MAX_POINTER && blob.data.starts_with(POINTER) {
+            let reason = "it is a pointer of Git LFS, whose content is not in the repository and is not fetched";
+            return Err(ReadFault::Failed(reason.to_owned()));
+        }
         Ok(blob.take_data())
     }
 }

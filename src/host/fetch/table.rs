@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::http::{Client, Timeouts};
 use super::sources::{Allowed, Known, Sources, Table};
-use super::{Artifacts, Charts, Credentials, Files, Store};
+use super::{Artifacts, Charts, Credentials, Files, Git, GitOptions, Store};
 
 /// What a run of fleetc says about its sources.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +32,9 @@ pub fn sources(options: Options) -> Option<Sources> {
 fn table(store: &Store, fleet: Option<PathBuf>) -> Table {
     let gather = move || Arc::new(Credentials::gather(fleet.as_deref()));
     let client = Arc::new(Client::lazy(gather, Timeouts::default()));
+    let options = GitOptions::default().with_environment();
     Table {
-        git: None,
+        git: Some(Arc::new(Git::new(store.clone(), Arc::clone(&client), options))),
         chart: Some(Arc::new(Charts::new(store.clone(), Arc::clone(&client)))),
         oci: Some(Arc::new(Artifacts::new(store.clone(), Arc::clone(&client)))),
         file: Some(Arc::new(Files::new(store.clone(), client))),
