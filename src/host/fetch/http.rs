@@ -331,9 +331,10 @@ impl Client {
             return Err(too_large());
         }
         let (mut body, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
-        while ask.method != Method::HEAD {
+        loop {
             let read = match response.read(&mut chunk) {
                 Ok(0) => break,
+                Ok(_) if ask.method == Method::HEAD => break,
                 Ok(read) => chunk.get(..read).unwrap_or_default(),
                 // Of an error's body it does not matter.
                 Err(_) if !fine => break,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::chart::{Dependency, dependencies, string};
 use super::{Chart, Profile, load_chart};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Checked, Diagnostic, Diagnostics};
 use crate::digest::Digest;
 use crate::path::{FilePath, TreePath};
 use crate::render::{Stop, Want};
@@ -57,7 +57,7 @@ pub fn complete(world: &dyn World, directory: &FilePath, profile: Profile, gathe
         let folder = match place(world, directory, dependency, locked, span) {
             Ok(folder) => folder,
             Err(Missing::Error(error)) => {
-                errors.push(error.trace(span, context));
+                errors.push((*error).trace(span, context));
                 continue;
             }
             Err(Missing::Want(want)) => {
@@ -99,7 +99,7 @@ fn allows(constraint: &str, version: &str) -> bool {
 }
 
 enum Missing {
-    Error(Diagnostic),
+    Error(Box<Diagnostic>),
     Want(Box<Want>),
 }
 
@@ -114,9 +114,8 @@ fn place(
     if let Some(path) = declared.repository.strip_prefix("file://") {
         return directory.join(path).map_err(|error| {
             let message = format!("`file://{path}` {error}");
-            Missing::Error(
-                Diagnostic::error("helm/dependency", span, message).hint("it must lie in the same repository"),
-            )
+            let error = Diagnostic::error("helm/dependency", span, message);
+            Missing::Error(Box::new(error.hint("it must lie in the same repository")))
         });
     }
     let request = SourceRequest {
@@ -149,7 +148,7 @@ fn locked<'l>(lock: &'l [Dependency], index: usize, wanted: &'l Dependency) -> &
 }
 
 /// The dependencies of Chart.lock (or requirements.lock); `None` where there is none.
-fn lock(world: &dyn World, directory: &FilePath, chart: &Chart) -> Result<Option<Vec<Dependency>>, Diagnostic> {
+fn lock(world: &dyn World, directory: &FilePath, chart: &Chart) -> Checked<Option<Vec<Dependency>>> {
     let v1 = matches!(chart.field("apiVersion").as_str(), "" | "v1");
     for name in ["Chart.lock", "requirements.lock"] {
         let path = directory.join(name).ok().filter(|path| world.stat(path).is_some_and(|kind| kind.is_file()));
@@ -170,7 +169,8 @@ fn lock(world: &dyn World, directory: &FilePath, chart: &Chart) -> Result<Option
         let message = format!("`{name}` is out of sync with the dependencies of the chart `{}`", chart.name);
         let path = directory.path.as_str();
         return Err(Diagnostic::error("helm/lock", at, message)
-            .hint(format!("`helm dependency update {path}` writes it anew; Argo CD refuses it too")));
+            .hint(format!("`helm dependency update {path}` writes it anew; Argo CD refuses it too"))
+            .into());
     }
     Ok(None)
 }

@@ -49,7 +49,7 @@ fn bombs_are_refused() {
     assert!(Archive::layer(&bytes, true).unwrap_err().contains("too much for its size"));
     // What looks small in its head and is not, cut off in the middle, and no archive at all.
     let whole = gzip(&tar(&[Entry::File("a", vec![7; 1 << 20])]));
-    let cut = whole.get(..whole.len() / 2).unwrap();
+    let cut = &whole[..whole.len() / 2];
     for bytes in [cut, b"no archive at all".as_slice()] {
         assert!(Archive::layer(bytes, true).unwrap_err().contains("cannot be read"));
     }
