@@ -14,7 +14,7 @@ use fleetc::host::fetch::{self, Allowed, Known, Sources};
 use fleetc::host::{Clock, HostOptions, HostWorld, Pool, Remembering};
 use fleetc::lock::{BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
-use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions};
+use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions, Repository};
 use fleetc::render::Tools;
 use fleetc::render::helm::DeriveKey;
 use fleetc::source::SourceRequest;
@@ -87,8 +87,7 @@ impl Session {
             world = HostWorld::open(dir, &host).map_err(refused)?;
         }
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
-        let following = declared.into_iter().filter(|repository| repository.follow).map(|repository| repository.url);
-        let (sources, pins) = sources(&options, world.folder(), &output, following.collect(), anew);
+        let (sources, pins) = sources(&options, world.folder(), &output, &declared, anew);
         if let Some(sources) = sources {
             world = world.fetching(Arc::new(sources));
         }
@@ -219,7 +218,7 @@ fn sources(
     options: &FleetOptions,
     fleet: &Path,
     output: &Path,
-    following: Vec<String>,
+    declared: &[Repository],
     anew: &dyn Fn(&SourceRequest) -> bool,
 ) -> (Option<Sources>, Pins) {
     // What cannot be read of the locks is said where they are compared with what was compiled; until then nothing is pinned over it.
@@ -230,6 +229,10 @@ fn sources(
         Ok(State::Conflicted) => (FleetLock::agreed(&text), true),
         Ok(State::Absent) | Err(_) => (Pins::new(), false),
     };
+    let those = |said: fn(&Repository) -> bool| -> Vec<String> {
+        declared.iter().filter(|repository| said(repository)).map(|repository| repository.url.clone()).collect()
+    };
+    let following = those(|repository| repository.follow);
     let followed = if following.is_empty() {
         Pins::new()
     } else {
@@ -248,7 +251,9 @@ fn sources(
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
     let folder = fleet.to_owned();
-    (fetch::sources(fetch::Options { store, allowed, known, fleet: Some(folder.clone()), folder }), pins)
+    let without_submodules = those(|repository| !repository.submodules);
+    let options = fetch::Options { store, allowed, known, fleet: Some(folder.clone()), folder, without_submodules };
+    (fetch::sources(options), pins)
 }
 
 /// Whether the environment says `--offline`.

@@ -173,6 +173,8 @@ pub struct Repository {
     pub path: Option<String>,
     /// `pin: follow`: its revisions are resolved at each build, and are in bundles.lock instead of fleet.lock.
     pub follow: bool,
+    /// Whether its submodules belong to it; they do in Argo CD.
+    pub submodules: bool,
     /// Where it was written.
     pub span: Span,
 }

@@ -249,7 +249,9 @@ fn request(source: &Source) -> SourceRequest {
     };
     // A prefix narrows constraints and versions; HEAD is neither. No revision of git has a colon in it.
     let revision = match (&kind, source.tag_prefix.as_str(), source.target_revision.as_str()) {
-        (SourceKind::Git, prefix, revision) if !prefix.is_empty() && !revision.is_empty() => format!("{prefix}:{revision}"),
+        (SourceKind::Git, prefix, revision) if !prefix.is_empty() && !revision.is_empty() => {
+            format!("{prefix}:{revision}")
+        }
         (.., revision) => revision.to_owned(),
     };
     SourceRequest { kind, url: source.repo_url.clone(), revision }

@@ -27,6 +27,8 @@ mod examples;
 mod faults;
 #[cfg(feature = "host")]
 mod faults_server;
+#[cfg(all(feature = "host", unix))]
+mod fetch_git;
 #[cfg(feature = "host")]
 mod git;
 #[cfg(feature = "host")]

@@ -103,7 +103,9 @@ fn no_version(of: &str, wanted: &str, versions: &[&str]) -> Fault {
     let there = match versions {
         [] => "it has none".to_owned(),
         few if few.len() <= SHOWN => format!("it has {}", few.join(", ")),
-        many => format!("it has {} and {} others", many.get(..SHOWN).unwrap_or_default().join(", "), many.len() - SHOWN),
+        many => {
+            format!("it has {} and {} others", many.get(..SHOWN).unwrap_or_default().join(", "), many.len() - SHOWN)
+        }
     };
     Fault::lasting(format!("no version of `{of}` is {wanted}: {there}"))
         .hint("pre-releases are taken only where the constraint names one, e.g. `>=1.0.0-0`")

@@ -20,19 +20,21 @@ pub struct Options {
     pub folder: PathBuf,
     /// The fleet whose files say how repositories are reached.
     pub fleet: Option<PathBuf>,
+    /// URLs of repositories whose submodules are left out.
+    pub without_submodules: Vec<String>,
 }
 
 /// The sources of a run. `None` where there is no store: no folder is named and there is no home.
 pub fn sources(options: Options) -> Option<Sources> {
     let store = Store::new(options.store.or_else(default_folder)?);
-    let table = table(&store, options.fleet);
+    let table = table(&store, options.fleet, options.without_submodules);
     Some(Sources::with(store, table, options.allowed, options.known))
 }
 
-fn table(store: &Store, fleet: Option<PathBuf>) -> Table {
+fn table(store: &Store, fleet: Option<PathBuf>, without_submodules: Vec<String>) -> Table {
     let gather = move || Arc::new(Credentials::gather(fleet.as_deref()));
     let client = Arc::new(Client::lazy(gather, Timeouts::default()));
-    let options = GitOptions::default().with_environment();
+    let options = GitOptions { without_submodules, ..GitOptions::default() }.with_environment();
     Table {
         git: Some(Arc::new(Git::new(store.clone(), Arc::clone(&client), options))),
         chart: Some(Arc::new(Charts::new(store.clone(), Arc::clone(&client)))),

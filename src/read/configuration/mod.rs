@@ -191,11 +191,15 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
         let Some(url) = node.get("url").and_then(text) else { continue };
         let path = node.get("path").and_then(text);
         let follow = node.get("pin").and_then(Node::as_str) == Some("follow");
+        let submodules = node.get("submodules").and_then(Node::as_bool).unwrap_or(true);
         let wrong = match (&path, follow) {
-            (None, false) => {
+            (None, false) if submodules => {
                 Some(("says neither where it is nor how it is pinned", "give `path: FOLDER`, or `pin: follow`"))
             }
             (Some(_), true) => Some(("is a folder, which is followed anyhow", "remove `path` or `pin`")),
+            (Some(_), _) if !submodules => {
+                Some(("is a folder, whose submodules are as they lie there", "remove `path` or `submodules`"))
+            }
             _ => None,
         };
         if let Some((what, hint)) = wrong {
@@ -203,7 +207,7 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
             found.push(Diagnostic::error("read/repository", node.span(), message).hint(hint));
             continue;
         }
-        value.repositories.push(Repository { url, path, follow, span: node.span() });
+        value.repositories.push(Repository { url, path, follow, submodules, span: node.span() });
     }
     let mut names: BTreeMap<String, Span> = BTreeMap::new();
     for node in items(document, "instances") {

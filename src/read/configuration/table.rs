@@ -1,6 +1,6 @@
 //! The fields of `fleet.yaml`: the one source for reading it, for its errors, and for its JSON Schema.
 
-use crate::argo::schema::Shape::{List, Map, OneOf, String, Struct};
+use crate::argo::schema::Shape::{Bool, List, Map, OneOf, String, Struct};
 use crate::argo::schema::{Field, Type, opt, req};
 use crate::argo::tables::LABEL_SELECTOR;
 use crate::cluster::{FACTS_API_VERSION, FACTS_KIND};
@@ -49,6 +49,7 @@ static REPOSITORY: Type = Type::closed(
         opt("pin", OneOf(&["follow"])).doc(
             "Instead of `path`: `follow`, resolve its revisions at each build; bundles.lock records them, fleet.lock does not pin them.",
         ),
+        opt("submodules", Bool).doc("`false`: fetch it without its submodules."),
     ],
 );
 

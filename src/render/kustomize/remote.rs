@@ -72,8 +72,7 @@ fn query_values(query: &str) -> Option<Vec<(String, String)>> {
 fn repository(url: &str) -> Option<(String, String)> {
     // A prefix of go-getter, which the original ignores.
     let url = after(url, "git::").unwrap_or(url);
-    let (scheme, rest) =
-        SCHEMES.iter().find_map(|scheme| Some((*scheme, after(url, scheme)?))).unwrap_or(("", url));
+    let (scheme, rest) = SCHEMES.iter().find_map(|scheme| Some((*scheme, after(url, scheme)?))).unwrap_or(("", url));
     if scheme == "file://" {
         let (repository, path) = split(rest, usize::MAX)?;
         return Some((format!("{scheme}{repository}"), path));

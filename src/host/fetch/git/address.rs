@@ -200,7 +200,8 @@ pub(super) fn relative(base: &str, url: &str) -> Result<String, Fault> {
     if !url.starts_with("./") && !url.starts_with("../") {
         return Ok(url.to_owned());
     }
-    let too_far = || Fault::lasting(format!("the URL `{url}` of a submodule leads out of `{}`", without_credentials(base)));
+    let too_far =
+        || Fault::lasting(format!("the URL `{url}` of a submodule leads out of `{}`", without_credentials(base)));
     let mut base = base.trim_end_matches('/');
     let mut rest = url;
     let mut colon = false;

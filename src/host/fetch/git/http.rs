@@ -18,7 +18,12 @@ use super::wire::{Meter, Metered};
 use crate::source::without_credentials;
 
 /// A transport to a server. `url` has no login in it; that is in `access`.
-pub(super) fn transport<'a>(client: &'a Client, url: &str, access: Access, meter: Meter) -> std::result::Result<Transport<Web<'a>>, Fault> {
+pub(super) fn transport<'a>(
+    client: &'a Client,
+    url: &str,
+    access: Access,
+    meter: Meter,
+) -> std::result::Result<Transport<Web<'a>>, Fault> {
     let parsed = gix::url::parse(url);
     let parsed = parsed.map_err(|_| Fault::lasting(format!("`{}` is no URL", without_credentials(url))))?;
     let web = Web { client, access, meter, moved: None };
@@ -87,7 +92,8 @@ impl<'a> Http for Web<'a> {
                 let place = without_credentials(&stream.url);
                 let place = place.split('?').next().unwrap_or_default();
                 let fault = Fault::lasting(format!("the server redirects to `{place}`, which is no git repository"));
-                self.meter.note(fault.clone().hint("look at the URL; some servers send who is not logged in to a page"));
+                self.meter
+                    .note(fault.clone().hint("look at the URL; some servers send who is not logged in to a page"));
                 return Err(failed(&fault));
             };
             let same = Place::of(base).zip(Place::of(base_url)).is_some_and(|(new, old)| new.same_server(&old));

@@ -33,13 +33,15 @@ use super::{Fault, Fetcher, Store};
 use crate::diag::near_matches;
 use crate::lock::Pin;
 use crate::path::TreePath;
-use crate::source::{SourceRequest, WITHOUT_SUBMODULES, without_credentials};
+use crate::source::{SourceRequest, WITHOUT_SUBMODULES, is_answered_by, without_credentials};
 
 /// How git sources are fetched.
 #[derive(Clone, Debug)]
 pub struct GitOptions {
     /// Whether submodules belong to a commit; Argo CD's default.
     pub submodules: bool,
+    /// URLs of repositories to which they do not belong.
+    pub without_submodules: Vec<String>,
     /// `GIT_SSH_COMMAND`: a command line that stands for ssh.
     pub ssh_command: Option<std::ffi::OsString>,
     /// The program for ssh where there is no command line.
@@ -56,6 +58,7 @@ impl Default for GitOptions {
     fn default() -> Self {
         GitOptions {
             submodules: true,
+            without_submodules: Vec::new(),
             ssh_command: None,
             ssh: "ssh".into(),
             patience: Duration::from_secs(60),
@@ -90,6 +93,14 @@ impl Git {
     /// Into this store, by this client.
     pub fn new(store: Store, client: Arc<Client>, options: GitOptions) -> Self {
         Git { store, client, options, listed: Mutex::default() }
+    }
+
+    /// The URL of a request and where it leads; whether its submodules belong to it.
+    fn place<'r>(&self, request: &'r SourceRequest) -> Result<(&'r str, Address, bool), Fault> {
+        let bare = request.url.strip_suffix(WITHOUT_SUBMODULES);
+        let url = bare.unwrap_or(&request.url);
+        let left_out = self.options.without_submodules.iter().any(|said| is_answered_by(said, url));
+        Ok((url, Address::parse(url)?, self.options.submodules && bare.is_none() && !left_out))
     }
 
     fn sizes(&self) -> Sizes {
@@ -149,7 +160,11 @@ impl Git {
         {
             return Ok(commit);
         }
-        let short = |name: &String| name.rsplit_once("refs/heads/").or_else(|| name.rsplit_once("refs/tags/")).map(|(_, short)| short.to_owned());
+        let short = |name: &String| {
+            name.rsplit_once("refs/heads/")
+                .or_else(|| name.rsplit_once("refs/tags/"))
+                .map(|(_, short)| short.to_owned())
+        };
         Err(absent(text, &known.keys().filter_map(short).collect::<Vec<_>>()))
     }
 
@@ -249,7 +264,7 @@ impl Git {
         commit: ObjectId,
         depth: Option<usize>,
     ) -> Result<(), Fault> {
-        let Some(depth) = depth.filter(|_| self.options.submodules) else { return Ok(()) };
+        let Some(depth) = depth else { return Ok(()) };
         for link in checked_links(&repository.to_thread_local(), commit)? {
             let named = |fault: Fault| in_submodule(&link, fault);
             if depth >= MAX_DEPTH {
@@ -271,8 +286,8 @@ impl Git {
         mounts: &mut Mounts,
     ) -> Result<bool, Fault> {
         let (url, to) = place;
-        if !self.options.submodules || below.segments().count() > 1000 {
-            return Ok(true);
+        if below.segments().count() > 1000 {
+            return Err(Fault::lasting("its submodules lie too deep in each other"));
         }
         for link in submodules::links(repository, tree_of(repository, commit)?)? {
             let (url, address) = place_of(url, to, &link).map_err(|fault| in_submodule(&link, fault))?;
@@ -288,7 +303,11 @@ impl Git {
     }
 
     /// A repository that has a commit, here or in the store.
-    fn open_place(&self, to: &Address, commit: ObjectId) -> Result<Option<(gix::ThreadSafeRepository, Objects)>, Fault> {
+    fn open_place(
+        &self,
+        to: &Address,
+        commit: ObjectId,
+    ) -> Result<Option<(gix::ThreadSafeRepository, Objects)>, Fault> {
         if let Address::Local(path) = to {
             let opened = local(path)?;
             let here = opened.to_thread_local().has_object(commit);
@@ -303,16 +322,9 @@ impl Git {
     }
 }
 
-/// The URL of a request and where it leads; whether its submodules belong to it.
-fn place(request: &SourceRequest) -> Result<(&str, Address, bool), Fault> {
-    let bare = request.url.strip_suffix(WITHOUT_SUBMODULES);
-    let url = bare.unwrap_or(&request.url);
-    Ok((url, Address::parse(url)?, bare.is_none()))
-}
-
 impl Fetcher for Git {
     fn resolve(&self, request: &SourceRequest) -> Result<Pin, Fault> {
-        let (url, to, _) = place(request)?;
+        let (url, to, _) = self.place(request)?;
         let text = request.revision.as_str();
         if text.len() > 1024 || text.chars().any(char::is_control) {
             return Err(Fault::lasting("the revision is too long or has control characters"));
@@ -332,7 +344,7 @@ impl Fetcher for Git {
     }
 
     fn fetch(&self, request: &SourceRequest, pin: &Pin) -> Result<(), Fault> {
-        let (url, to, whole) = place(request)?;
+        let (url, to, whole) = self.place(request)?;
         let commit = pinned(pin)?;
         if let Address::Local(path) = &to
             && !local(path)?.to_thread_local().has_object(commit)
@@ -343,7 +355,7 @@ impl Fetcher for Git {
     }
 
     fn open(&self, request: &SourceRequest, pin: &Pin) -> Result<Option<Box<dyn tree::Store>>, Fault> {
-        let (url, to, whole) = place(request)?;
+        let (url, to, whole) = self.place(request)?;
         let commit = pinned(pin)?;
         let Some((opened, objects)) = self.open_place(&to, commit)? else { return Ok(None) };
         let opened = opened.to_thread_local();
@@ -430,7 +442,13 @@ fn place_of(url: &str, to: &Address, link: &Link) -> Result<(String, Address), F
 
 fn in_submodule(link: &Link, fault: Fault) -> Fault {
     let reason = format!("submodule `{}` ({}): {}", link.path, without_credentials(&link.url), fault.reason);
-    Fault { reason, ..fault }
+    let out = "where nothing of it is needed: `repositories: [{url: URL, submodules: false}]` in fleet.yaml";
+    let hint = match fault.hint {
+        Some(hint) if hint.ends_with(out) => hint,
+        Some(hint) => format!("{hint}; {out}"),
+        None => out.to_owned(),
+    };
+    Fault { reason, hint: Some(hint), ..fault }
 }
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ impl Repository {
         for folder in ["objects/pack", "objects/info", "refs/heads", "refs/tags", "commits"] {
             fs::create_dir_all(self.folder.join(folder))?;
         }
-        for (name, text) in [("config", "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"), ("HEAD", "ref: refs/heads/none\n")]
+        for (name, text) in
+            [("config", "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"), ("HEAD", "ref: refs/heads/none\n")]
         {
             let path = self.folder.join(name);
             if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {

@@ -69,8 +69,10 @@ impl Identity {
             options.extend(["-i".into(), key.path().into(), "-o".into(), "IdentitiesOnly=yes".into()]);
         }
         if let Some(hosts) = &self.known_hosts {
-            let mut option = OsString::from("UserKnownHostsFile=");
+            // Beside those that the user knows.
+            let mut option = OsString::from("UserKnownHostsFile=\"");
             option.push(hosts.path());
+            option.push("\" ~/.ssh/known_hosts ~/.ssh/known_hosts2");
             options.extend(["-o".into(), option]);
         }
         if self.any_host {
@@ -131,7 +133,8 @@ pub(super) fn start(
     let mut child = command.spawn().map_err(|error| {
         Fault::lasting(format!("ssh cannot be started: {error}")).hint("install OpenSSH, or name it in GIT_SSH_COMMAND")
     })?;
-    let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+    let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
         return Err(Fault::lasting("ssh cannot be talked to"));
     };
     let (send, chunks) = sync_channel(16);

@@ -27,12 +27,16 @@ pub(super) struct Link {
 /// The submodules of a commit's tree; an error where the tree names commits for which there is no URL.
 pub(super) fn links(repository: &gix::Repository, root: gix::ObjectId) -> Result<Vec<Link>, Fault> {
     let tree = repository.find_tree(root).map_err(|error| Fault::lasting(error.to_string()))?;
-    let Some(file) = tree.find_entry(".gitmodules").filter(|entry| entry.mode().is_blob()) else { return Ok(Vec::new()) };
+    let Some(file) = tree.find_entry(".gitmodules").filter(|entry| entry.mode().is_blob()) else {
+        return Ok(Vec::new());
+    };
     let blob = repository.find_blob(file.object_id()).map_err(|error| Fault::lasting(error.to_string()))?;
     let mut found = Vec::new();
     for (path, url) in urls(&blob.data)? {
         let Ok(path) = TreePath::new(&path) else {
-            return Err(Fault::lasting(format!("`.gitmodules` names the path `{path}`, which leads out of the repository")));
+            return Err(Fault::lasting(format!(
+                "`.gitmodules` names the path `{path}`, which leads out of the repository"
+            )));
         };
         let entry = tree.lookup_entry_by_path(path.as_str()).ok().flatten();
         // A path that is a plain folder by now is no submodule any more.
@@ -48,7 +52,11 @@ pub(super) fn links(repository: &gix::Repository, root: gix::ObjectId) -> Result
 }
 
 /// Paths of the tree for which `.gitmodules` has no URL, of those that a walk has found.
-pub(super) fn unknown(repository: &gix::Repository, root: gix::ObjectId, paths: &[String]) -> Result<Option<String>, Fault> {
+pub(super) fn unknown(
+    repository: &gix::Repository,
+    root: gix::ObjectId,
+    paths: &[String],
+) -> Result<Option<String>, Fault> {
     if paths.is_empty() {
         return Ok(None);
     }

@@ -152,13 +152,8 @@ impl<'a> Session<'a> {
     pub(super) fn open(mut transport: Box<dyn Transport + 'a>, meter: Meter, sizes: Sizes) -> Result<Self, Fault> {
         meter.allow(sizes.references);
         // Logins are the transport's business.
-        let found = gix_protocol::handshake(
-            &mut transport,
-            Service::UploadPack,
-            |_| Ok(None),
-            Vec::new(),
-            &mut Discard,
-        );
+        let found =
+            gix_protocol::handshake(&mut transport, Service::UploadPack, |_| Ok(None), Vec::new(), &mut Discard);
         let handshake = found.map_err(|error| explain(&meter, &error))?;
         let format = handshake.capabilities.capability("object-format");
         if format.is_some_and(|format| format.value().is_some_and(|value| value != "sha1")) {

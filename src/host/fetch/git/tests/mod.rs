@@ -1,5 +1,4 @@
 //! Git sources from servers that these tests start. git itself serves and makes the repositories; what is tested starts no git.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod server;
 
@@ -18,8 +17,12 @@ use crate::path::TreePath;
 use crate::source::SourceRequest;
 
 fn fetcher(store: &Path, options: GitOptions) -> Git {
+    fetcher_with(store, options, Credentials::default())
+}
+
+fn fetcher_with(store: &Path, options: GitOptions, credentials: Credentials) -> Git {
     let timeouts = Timeouts { connect: Duration::from_secs(5), read: Duration::from_secs(10), ..Timeouts::default() };
-    let client = Client::new(Arc::new(Credentials::default()), timeouts);
+    let client = Client::new(Arc::new(credentials), timeouts);
     Git::new(Store::new(store), Arc::new(client), options)
 }
 
@@ -124,7 +127,10 @@ fn commits_are_brought_once_and_without_history() {
         let git = place.git();
         let request = SourceRequest::git(&url, "");
         assert!(git.open(&request, &pin(&second)).unwrap().is_none());
-        assert_eq!(brought(&git, &url, &second, &["dir/a.yaml", "dir/b.yaml"]), Ok(vec!["a: 1\n".into(), "b: 2\n".into()]));
+        assert_eq!(
+            brought(&git, &url, &second, &["dir/a.yaml", "dir/b.yaml"]),
+            Ok(vec!["a: 1\n".into(), "b: 2\n".into()])
+        );
         // History was left with the server.
         assert!(git.open(&request, &pin(&first)).unwrap().is_none());
         let asked = server.requests();
@@ -132,11 +138,17 @@ fn commits_are_brought_once_and_without_history() {
         assert_eq!(server.requests(), asked, "it was here already");
         assert_eq!(brought(&git, &url, &first, &["dir/a.yaml"]), Ok(vec!["a: 1\n".into()]));
         let third = origin.commit("dir/a.yaml", "a: 3\n");
-        assert_eq!(brought(&place.git(), &url, &third, &["dir/a.yaml", "dir/b.yaml"]), Ok(vec!["a: 3\n".into(), "b: 2\n".into()]));
+        assert_eq!(
+            brought(&place.git(), &url, &third, &["dir/a.yaml", "dir/b.yaml"]),
+            Ok(vec!["a: 3\n".into(), "b: 2\n".into()])
+        );
         let missing = brought(&git, &url, &"1".repeat(40), &[]).unwrap_err();
         assert!(!missing.temporary, "{missing:?}");
         assert!(missing.reason.contains("no longer has the commit"), "{missing:?}");
         assert!(brought(&git, &url, &second, &["dir/a.yaml"]).is_ok());
+        // No reference leads to it directly; old servers give it only with the history of one that does.
+        let elsewhere = Place::new();
+        assert_eq!(brought(&elsewhere.git(), &url, &second, &["dir/a.yaml"]), Ok(vec!["a: 1\n".into()]));
     }
 }
 
@@ -240,7 +252,13 @@ fn what_a_killed_process_left_is_no_matter() {
     assert!(brought(&place.git(), &url, &first, &["a"]).is_ok());
     let repository = fs::read_dir(place.store().join("git")).unwrap().next().unwrap().unwrap().path();
     // Half a pack, one without an index, a mark that was not made, locks of git.
-    for name in ["objects/pack/.tmpAbCdEf", "objects/pack/pack-0123.pack", "objects/pack/pack-0123.keep", "shallow.lock", "HEAD.lock"] {
+    for name in [
+        "objects/pack/.tmpAbCdEf",
+        "objects/pack/pack-0123.pack",
+        "objects/pack/pack-0123.keep",
+        "shallow.lock",
+        "HEAD.lock",
+    ] {
         fs::write(repository.join(name), "half").unwrap();
     }
     fs::remove_file(repository.join("commits").join(&first)).unwrap();
@@ -378,7 +396,8 @@ fn foreign_objects_are_refused() {
 fn ssh(place: &Place, body: &str) -> GitOptions {
     use std::os::unix::fs::PermissionsExt as _;
     let program = place.0.path().join("ssh");
-    fs::write(&program, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > '{}/asked'\n{body}\n", place.0.path().display())).unwrap();
+    fs::write(&program, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > '{}/asked'\n{body}\n", place.0.path().display()))
+        .unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let line = format!("'{}' -F none", program.display());
     GitOptions { ssh_command: Some(line.into()), patience: Duration::from_secs(10), ..GitOptions::default() }
@@ -402,7 +421,9 @@ fn ssh_carries_the_protocol() {
         assert_eq!(brought(&git, &url, &first, &["a"]), Ok(vec!["1".into()]));
         let asked = fs::read_to_string(place.0.path().join("asked")).unwrap();
         let quoted = origin.path().display().to_string().replace('\'', "'\\''");
-        let want = format!("-F\nnone\n-o\nSendEnv=GIT_PROTOCOL\n-o\nBatchMode=yes\n-p\n2222\ngit@host.example\ngit-upload-pack '{quoted}'\n");
+        let want = format!(
+            "-F\nnone\n-o\nSendEnv=GIT_PROTOCOL\n-o\nBatchMode=yes\n-p\n2222\ngit@host.example\ngit-upload-pack '{quoted}'\n"
+        );
         assert_eq!(asked, want);
     }
 }
@@ -447,4 +468,107 @@ fn nothing_is_started_for_urls_that_mean_a_program() {
         assert!(!fault.temporary && fault.reason.contains("is no URL of a git repository"), "{fault:?}");
     }
     assert!(!mark.exists() && !place.0.path().join("asked").exists());
+}
+
+/// A real server of ssh, where there is one: `FLEETC_SSHD` or /usr/sbin/sshd. One that root starts needs the account `sshd`.
+struct Sshd {
+    child: std::process::Child,
+    port: u16,
+    /// The server's line of known_hosts, and the key that it lets in.
+    known_hosts: String,
+    key: String,
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sshd(folder: &Path) -> Option<Sshd> {
+    use std::process::{Command, Stdio};
+    let named = std::env::var_os("FLEETC_SSHD");
+    let program = std::path::PathBuf::from(named.clone().unwrap_or_else(|| "/usr/sbin/sshd".into()));
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let root = std::os::unix::fs::MetadataExt::uid(&fs::metadata(folder).unwrap()) == 0;
+    if !program.exists() || (named.is_none() && root && !accounts.contains("\nsshd:")) {
+        return None;
+    }
+    for name in ["host", "mine"] {
+        let made =
+            Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.join(name)).status();
+        assert!(made.unwrap().success());
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let at = folder.display();
+    let configuration = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/mine.pub\nPidFile none\nStrictModes no\n\
+         UsePAM no\nAcceptEnv GIT_PROTOCOL\nPasswordAuthentication no\nPermitRootLogin yes\n"
+    );
+    fs::write(folder.join("sshd_config"), configuration).unwrap();
+    let mut command = Command::new(program);
+    command.args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let public = fs::read_to_string(folder.join("host.pub")).unwrap();
+    let key = fs::read_to_string(folder.join("mine")).unwrap();
+    let server = Sshd { child, port, known_hosts: format!("[127.0.0.1]:{port} {}", public.trim()), key };
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some(server);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("sshd does not answer");
+}
+
+#[test]
+fn a_server_of_ssh_is_reached_with_the_key_of_a_secret() {
+    use crate::span::FileId;
+    use crate::yaml::{Dialect, Limits, parse};
+    let place = Place::new();
+    let Some(server) = sshd(place.0.path()) else { return };
+    let origin = Origin::new(&place.origins(), "app");
+    let commit = origin.commit("a", "1");
+    let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let url = format!("ssh://{}@127.0.0.1:{}{}", user.trim(), server.port, origin.path().display());
+    let secret = |key: &str| {
+        let key = key.replace('\n', "\n    ");
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: app, labels: {{argocd.argoproj.io/secret-type: repository}}}}\nstringData:\n  \
+             url: {url}\n  sshPrivateKey: |\n    {key}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: \
+             argocd-ssh-known-hosts-cm}}\ndata:\n  ssh_known_hosts: |\n    {}\n",
+            server.known_hosts
+        )
+    };
+    let git = |text: &str| {
+        let mut credentials = Credentials::default();
+        let parsed = parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
+        parsed.documents.iter().for_each(|document| credentials.add(&document.root, "secrets.yaml"));
+        // Without what the account that runs the tests has of its own.
+        let alone =
+            GitOptions { ssh_command: Some("ssh -F none -o IdentityAgent=none".into()), ..GitOptions::default() };
+        fetcher_with(&place.store(), alone, credentials)
+    };
+    let known = secret(&server.key);
+    assert_eq!(resolved(&git(&known), &url, "main"), Ok(commit.clone()));
+    assert_eq!(brought(&git(&known), &url, &commit, &["a"]), Ok(vec!["1".into()]));
+    // Another key, and a server that nobody has vouched for.
+    let other = place.0.path().join("other");
+    fs::create_dir_all(&other).unwrap();
+    assert!(
+        std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(other.join("key"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let wrong = secret(&fs::read_to_string(other.join("key")).unwrap());
+    let fault = resolved(&git(&wrong), &url, "main").unwrap_err();
+    assert!(!fault.temporary && fault.reason.contains("Permission denied"), "{fault:?}");
+    let stranger = known.replace("argocd-ssh-known-hosts-cm", "something-else");
+    let fault = resolved(&git(&stranger), &url, "main").unwrap_err();
+    assert!(!fault.temporary && fault.reason.contains("Host key verification failed"), "{fault:?}");
+    assert!(!format!("{fault:?}").contains("PRIVATE"));
 }

@@ -113,14 +113,19 @@ fn serve(stream: TcpStream, root: &Path, state: &Mutex<State>) -> std::io::Resul
         manner
     };
     if manner.login.as_ref().is_some_and(|login| header("authorization") != Some(format!("Basic {login}"))) {
-        return out.write_all(b"HTTP/1.1 401 no\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return out.write_all(
+            b"HTTP/1.1 401 no\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        );
     }
     if let Some(to) = &manner.redirect {
-        let text = format!("HTTP/1.1 302 there\r\nLocation: {to}{target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let text =
+            format!("HTTP/1.1 302 there\r\nLocation: {to}{target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         return out.write_all(text.as_bytes());
     }
     if manner.page {
-        return out.write_all(b"HTTP/1.1 200 ok\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>");
+        return out.write_all(
+            b"HTTP/1.1 200 ok\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>",
+        );
     }
     if manner.endless {
         out.write_all(b"HTTP/1.1 200 ok\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nConnection: close\r\n\r\n")?;
