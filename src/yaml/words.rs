@@ -30,15 +30,29 @@ fn quoted(message: &str) -> Option<&str> {
 }
 
 fn refusal(text: &str) -> Option<String> {
-    let mut closed = text.to_owned();
-    // The port panics where go-yaml goes on with a zero byte that it has put behind the end: after a backslash, for which it is a letter
-    // that means nothing, and in a block text, for which it is a line break.
-    if text.ends_with('\\') {
-        closed.push('g');
-    } else if text.contains(['|', '>']) && !text.ends_with(['\n', '\r']) {
-        closed.push('\n');
+    let mut readable = String::with_capacity(text.len() + 1);
+    // The port panics at a comma right behind a tag in a flow collection, which go-yaml lets pass. No line of an error depends on the space.
+    for (at, piece) in text.split(',').enumerate() {
+        if at > 0 {
+            let word = readable.rsplit(|c: char| c.is_whitespace() || "[]{},".contains(c)).next();
+            let tag = word.is_some_and(|word| word.contains('!'));
+            readable.push_str(if tag { " ," } else { "," });
+        }
+        readable.push_str(piece);
     }
-    let mut bytes = closed.as_bytes();
+    // It also panics where go-yaml goes on with a zero byte that it has put behind the end: after a backslash, for which it is a letter that
+    // means nothing, and in a block text, for which it is a line break.
+    if text.ends_with('\\') {
+        readable.push('g');
+    } else if text.contains(['|', '>']) && !text.ends_with(['\n', '\r']) {
+        readable.push('\n');
+    }
+    // Should it panic otherwise, there are no words of go-yaml, and ours are said.
+    std::panic::catch_unwind(|| first_problem(&readable)).ok().flatten()
+}
+
+fn first_problem(text: &str) -> Option<String> {
+    let mut bytes = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);
     loop {
@@ -50,11 +64,11 @@ fn refusal(text: &str) -> Option<String> {
     }
 }
 
-/// go-yaml's line is that of the context, else that of the problem; it counts from 0 for all but scanner errors, and leaves 0 out.
+/// go-yaml's line is that of the problem, else that of the context; it counts from 0 for all but scanner errors, and leaves 0 out.
 fn worded(error: &Error) -> String {
     let line = |mark: Option<libyaml_safer::Mark>| mark.map(|mark| mark.line).filter(|line| *line != 0);
     let counted = u64::from(error.kind() == ErrorKind::Scanner);
-    match line(error.context_mark()).or_else(|| line(error.problem_mark())) {
+    match line(error.problem_mark()).or_else(|| line(error.context_mark())) {
         Some(line) => format!("line {}: {}", line + counted, error.problem()),
         None => error.problem().to_owned(),
     }
