@@ -89,8 +89,7 @@ fn build_and_print(args: &Kustomize) -> ExitCode {
 pub(super) fn open_disk(args: &SourceArgs) -> std::io::Result<FileWorld> {
     let world = FileWorld::open(Path::new("/"))?;
     let allowed = Allowed { locked: false, offline: args.offline || is_offline() };
-    let folder = std::env::current_dir()?;
-    let options = fetch::Options { store: args.store.clone(), allowed, folder, ..fetch::Options::default() };
+    let options = fetch::Options { store: args.store.clone(), allowed, ..fetch::Options::default() };
     Ok(match fetch::sources(options) {
         Some(sources) => world.fetching(Arc::new(sources)),
         None => world,

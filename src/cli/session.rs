@@ -11,7 +11,7 @@ use fleetc::bundle::BUNDLES_LOCK;
 use fleetc::compile::{Compiled, Input, Pins, compile, declared};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use fleetc::host::fetch::{self, Allowed, Known, Sources};
-use fleetc::host::{Clock, HostOptions, HostWorld, Pool, Remembering};
+use fleetc::host::{Clock, HostOptions, HostWorld, Pool};
 use fleetc::lock::{BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
 use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions, Repository};
@@ -110,10 +110,9 @@ impl Session {
 
     /// Compiles the fleet up to its renders: as often as sources come to light that have to be fetched first.
     pub(crate) fn compile(&self) -> Warned<Compiled> {
-        let runner = Remembering::new(&self.pool);
         self.rounds(|| {
             let progress = self.progress("compiling");
-            let compiled = compile(&self.input, &self.world, &runner, &self.tools);
+            let compiled = compile(&self.input, &self.world, &self.pool, &self.fresh_tools());
             progress.finish_and_clear();
             let wants = compiled.value.wants.clone();
             (compiled, wants)
@@ -123,9 +122,18 @@ impl Session {
     /// What the fleet's files declare, without applications being expanded or rendered.
     pub(crate) fn declared(&self) -> Warned<Fleet> {
         self.rounds(|| {
-            let Warned { value: (fleet, wants), diagnostics } = declared(&self.input, &self.world, &self.tools);
+            let tools = self.fresh_tools();
+            let Warned { value: (fleet, wants), diagnostics } = declared(&self.input, &self.world, &tools);
             (Warned { value: fleet, diagnostics }, wants)
         })
+    }
+
+    /// Tools that have read nothing yet. Each round has its own: what an earlier one has read must be read again, or it would not count
+    /// as an input, and the locks would tell how many rounds there were.
+    fn fresh_tools(&self) -> Tools {
+        let mut tools = Tools::default();
+        tools.helm.randomness = self.tools.helm.randomness.clone();
+        tools
     }
 
     /// Works until nothing is wanted any more that can be fetched.
@@ -250,9 +258,8 @@ fn sources(
         pins.iter().filter(|(request, _)| !anew(request)).map(|(request, pin)| (request.clone(), pin.clone()));
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
-    let folder = fleet.to_owned();
     let without_submodules = those(|repository| !repository.submodules);
-    let options = fetch::Options { store, allowed, known, fleet: Some(folder.clone()), folder, without_submodules };
+    let options = fetch::Options { store, allowed, known, fleet: Some(fleet.to_owned()), without_submodules };
     (fetch::sources(options), pins)
 }
 

@@ -24,7 +24,7 @@ pub mod write;
 
 pub use clock::Clock;
 pub use files::FileWorld;
-pub use pool::{Pool, Remembering};
+pub use pool::Pool;
 pub use world::{HostOptions, HostWorld};
 
 #[cfg(test)]

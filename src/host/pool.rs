@@ -2,10 +2,9 @@
 //!
 //! Jobs are handed out one by one, since some cost a thousand times as much as others. No job starts threads of its own.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
 use crate::compile::{RenderResult, Runner};
 use crate::resolve::Job;
@@ -42,42 +41,6 @@ impl Pool {
     /// What a function makes of every item, in their order.
     pub fn map<T: Sync, R: Send>(&self, items: &[T], function: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
         self.threads.install(|| items.par_iter().with_max_len(1).map(function).collect())
-    }
-}
-
-/// A pool that remembers what it has rendered: for compiles of one world, of which each knows more sources than the one before. What a
-/// job makes of files that are there stays; what failed or wants something is run again.
-pub struct Remembering<'p> {
-    pool: &'p Pool,
-    known: Mutex<FxHashMap<Arc<Job>, RenderResult>>,
-}
-
-impl<'p> Remembering<'p> {
-    /// Nothing rendered yet.
-    pub fn new(pool: &'p Pool) -> Self {
-        Remembering { pool, known: Mutex::default() }
-    }
-}
-
-impl Runner for Remembering<'_> {
-    fn run(&self, jobs: &[Arc<Job>], render: &(dyn Fn(&Job) -> RenderResult + Sync)) -> Vec<RenderResult> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh: Vec<&Arc<Job>> = jobs.iter().filter(|job| !known.contains_key(*job)).collect();
-        let results = self.pool.map(&fresh, &|job| render(job));
-        let mut fresh = fresh.into_iter().zip(results).peekable();
-        let mut out = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            match fresh.next_if(|(next, _)| Arc::ptr_eq(next, job)) {
-                Some((_, result)) => {
-                    if result.is_ok() {
-                        known.insert(Arc::clone(job), result.clone());
-                    }
-                    out.push(result);
-                }
-                None => out.extend(known.get(job).cloned()),
-            }
-        }
-        out
     }
 }
 

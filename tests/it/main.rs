@@ -44,6 +44,8 @@ mod many_clusters;
 mod plan;
 mod plan_guards;
 mod read;
+#[cfg(all(feature = "host", unix))]
+mod sources;
 mod tidy;
 #[cfg(feature = "host")]
 mod tracing;

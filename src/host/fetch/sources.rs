@@ -74,10 +74,10 @@ pub struct Sources {
 
 /// Who fetches what kind of source.
 pub(in crate::host) struct Table {
-    pub(in crate::host) git: Option<Arc<dyn Fetcher>>,
-    pub(in crate::host) chart: Option<Arc<dyn Fetcher>>,
-    pub(in crate::host) oci: Option<Arc<dyn Fetcher>>,
-    pub(in crate::host) file: Option<Arc<dyn Fetcher>>,
+    pub(in crate::host) git: Arc<dyn Fetcher>,
+    pub(in crate::host) chart: Arc<dyn Fetcher>,
+    pub(in crate::host) oci: Arc<dyn Fetcher>,
+    pub(in crate::host) file: Arc<dyn Fetcher>,
 }
 
 /// What this run has found out.
@@ -125,14 +125,13 @@ impl Sources {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fetcher(&self, kind: &SourceKind) -> Option<&Arc<dyn Fetcher>> {
-        let of_kind = match kind {
+    fn fetcher(&self, kind: &SourceKind) -> &Arc<dyn Fetcher> {
+        match kind {
             SourceKind::Git => &self.fetchers.git,
             SourceKind::Chart(_) => &self.fetchers.chart,
             SourceKind::Oci => &self.fetchers.oci,
             SourceKind::File => &self.fetchers.file,
-        };
-        of_kind.as_ref()
+        }
     }
 
     fn is_followed(&self, request: &SourceRequest) -> bool {
@@ -154,15 +153,11 @@ impl Sources {
     pub(in crate::host) fn open(&self, request: &SourceRequest) -> Result<(Pin, Box<dyn tree::Store>), Missing> {
         let lasting = |fault: Fault| Missing { reason: fault.reason, hint: fault.hint, fetchable: false };
         let pin = self.pin(request);
-        let Some(fetcher) = self.fetcher(&request.kind) else {
-            let missing = self.missing(request, pin.is_some());
-            return Err(if missing.fetchable { lasting(Fault::lasting("it cannot be fetched yet")) } else { missing });
-        };
         if pin.is_some() && self.store.root().is_dir() {
             self.hold();
         }
         if let Some(pin) = &pin
-            && let Some(files) = fetcher.open(request, pin).map_err(lasting)?
+            && let Some(files) = self.fetcher(&request.kind).open(request, pin).map_err(lasting)?
         {
             return Ok((pin.clone(), files));
         }
@@ -208,7 +203,7 @@ impl Sources {
 
     /// Whether [`Sources::fetch`] may bring a source that was not asked for in this run.
     pub(in crate::host) fn may_fetch(&self, request: &SourceRequest) -> bool {
-        self.fetcher(&request.kind).is_some() && self.missing(request, self.pin(request).is_some()).fetchable
+        self.missing(request, self.pin(request).is_some()).fetchable
     }
 
     /// Fetches sources, several at once, each at most once in a run. What becomes of them is told to `report`, and answered when they
@@ -228,13 +223,12 @@ impl Sources {
     }
 
     fn bring(&self, request: &SourceRequest, report: Report<'_>) {
-        let Some(fetcher) = self.fetcher(&request.kind) else { return };
         self.hold();
         report(request, Progress::Started);
         let began = Instant::now();
         let known = self.pin(request);
         let work = {
-            let (fetcher, request) = (Arc::clone(fetcher), request.clone());
+            let (fetcher, request) = (Arc::clone(self.fetcher(&request.kind)), request.clone());
             move || {
                 let pin = match &known {
                     Some(pin) => pin.clone(),

@@ -16,8 +16,6 @@ pub struct Options {
     pub allowed: Allowed,
     /// What is known.
     pub known: Known,
-    /// The folder that URLs without a scheme are relative to.
-    pub folder: PathBuf,
     /// The fleet whose files say how repositories are reached.
     pub fleet: Option<PathBuf>,
     /// URLs of repositories whose submodules are left out.
@@ -36,10 +34,10 @@ fn table(store: &Store, fleet: Option<PathBuf>, without_submodules: Vec<String>)
     let client = Arc::new(Client::lazy(gather, Timeouts::default()));
     let options = GitOptions { without_submodules, ..GitOptions::default() }.with_environment();
     Table {
-        git: Some(Arc::new(Git::new(store.clone(), Arc::clone(&client), options))),
-        chart: Some(Arc::new(Charts::new(store.clone(), Arc::clone(&client)))),
-        oci: Some(Arc::new(Artifacts::new(store.clone(), Arc::clone(&client)))),
-        file: Some(Arc::new(Files::new(store.clone(), client))),
+        git: Arc::new(Git::new(store.clone(), Arc::clone(&client), options)),
+        chart: Arc::new(Charts::new(store.clone(), Arc::clone(&client))),
+        oci: Arc::new(Artifacts::new(store.clone(), Arc::clone(&client))),
+        file: Arc::new(Files::new(store.clone(), client)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::tree::{self, RawEntry, RawKind, ReadFault};
-use super::super::{HostOptions, HostWorld, Pool, Remembering};
+use super::super::{HostOptions, HostWorld, Pool};
 use super::patience::Patience;
 use super::sources::{Allowed, Known, Sources, Table};
 use super::{Fault, Fetcher, Store};
@@ -176,6 +176,8 @@ struct Run {
     asked: Vec<String>,
 }
 
+/// The fleet's own repository.
+const OWN: &str = "https://git.example.com/fleet.git";
 const BASE: &str = "https://git.example.com/base.git";
 const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {from: TEXT}\n";
 
@@ -206,8 +208,7 @@ impl Bench {
 
     fn sources(&self, allowed: Allowed, known: Known) -> Sources {
         let store = Store::new(self.scratch.path().join(self.store));
-        let fake =
-            |_| Some(Arc::new(Fake { servers: Arc::clone(&self.servers), store: store.clone() }) as Arc<dyn Fetcher>);
+        let fake = |_| Arc::new(Fake { servers: Arc::clone(&self.servers), store: store.clone() }) as Arc<dyn Fetcher>;
         let table = Table { git: fake(0), chart: fake(1), oci: fake(2), file: fake(3) };
         let patience = Patience { attempts: 3, pause: Duration::from_millis(1), limit: Duration::from_secs(60) };
         Sources::with(store, table, allowed, known).patience(patience)
@@ -215,16 +216,16 @@ impl Bench {
 
     fn world(&self, allowed: Allowed, known: Known) -> HostWorld {
         let folder = self.scratch.path().join("fleet");
-        HostWorld::open(&folder, &HostOptions::default()).unwrap().fetching(Arc::new(self.sources(allowed, known)))
+        let options = HostOptions { repositories: vec![(OWN.to_owned(), folder.clone())], branch: None };
+        HostWorld::open(&folder, &options).unwrap().fetching(Arc::new(self.sources(allowed, known)))
     }
 
     fn run(&self, allowed: Allowed, known: Known) -> Run {
         let before = known.pins.clone();
         let world = self.world(allowed, known);
         let input = Input { root: world.fleet().clone(), read: Default::default() };
-        let (runner, tools) = (Remembering::new(&self.pool), Tools::default());
         let (Warned { value: compiled, diagnostics }, settled) = world.settle(&|_, _| {}, || {
-            let compiled = compile(&input, &world, &runner, &tools);
+            let compiled = compile(&input, &world, &self.pool, &Tools::default());
             let wants = compiled.value.wants.clone();
             (compiled, wants)
         });
@@ -521,6 +522,37 @@ fn the_store_is_collected_when_nobody_reads_it() {
     fs::write(store.place(&new), b"bad").unwrap();
     assert_eq!(store.get(&new).unwrap(), None);
     assert!(!store.place(&new).exists());
+}
+
+#[test]
+fn what_went_in_is_the_same_however_many_rounds_there_were() {
+    let charts = "https://charts.example.com";
+    let mut text = application("own", &format!("{{repoURL: {OWN}, path: own}}"));
+    text.push_str(&application("web", &format!("{{repoURL: {BASE}, path: web, targetRevision: main}}")));
+    text.push_str(&application("db", &format!("{{repoURL: {charts}, chart: db, targetRevision: ^1}}")));
+    let bench = Bench::new(&text);
+    bench.write("own/kustomization.yaml", "resources: [own.yaml]\n");
+    bench.write("own/own.yaml", &config("own"));
+    let base = "https://git.example.com/next.git";
+    let kustomization = format!("resources: ['{}//base?ref=main']\n", base);
+    bench.servers.serve(BASE, "main", &"1".repeat(40), &[("web/kustomization.yaml", &kustomization)]);
+    let files = [("base/kustomization.yaml", "resources: [x.yaml]\n"), ("base/x.yaml", &*config("base"))];
+    bench.servers.serve(base, "main", &"2".repeat(40), &files);
+    let chart = [("Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.0.0\n"), ("templates/x.yaml", &*config("db"))];
+    bench.servers.serve(&format!("{charts} db"), "^1", "1.0.0", &chart);
+    let cold = bench.build(&Pins::new());
+    assert_eq!((&cold.errors, cold.pins.len()), (&Vec::new(), 3));
+    let warm = bench.offline(&cold.pins);
+    assert!(warm.compiled.inputs.keys().any(|path| path.as_str() == "own/own.yaml"));
+    assert_eq!(
+        (&warm.compiled.inputs, &warm.pins, &warm.rendered),
+        (&cold.compiled.inputs, &cold.pins, &cold.rendered)
+    );
+    // With one source missing, what the others need is known all the same.
+    let mut some = cold.pins.clone();
+    some.retain(|request, _| request.kind == SourceKind::Git);
+    let other = bench.build(&some);
+    assert_eq!((&other.compiled.inputs, &other.pins), (&cold.compiled.inputs, &cold.pins));
 }
 
 #[test]
