@@ -490,6 +490,9 @@ pub(crate) struct Helm {
     /// Set .Release.IsUpgrade instead of .Release.IsInstall
     #[arg(long)]
     pub(crate) is_upgrade: bool,
+    /// Fetch what the chart depends on and is not in its `charts/`, the newest versions that it allows; nothing is written there
+    #[arg(long)]
+    pub(crate) dependency_update: bool,
     /// Do not check values against the chart's schema
     #[arg(long)]
     pub(crate) skip_schema_validation: bool,

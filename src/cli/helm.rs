@@ -1,5 +1,6 @@
 //! `fleetc helm [NAME] CHART`: the bytes of `helm template`, and its exit codes (0 or 1).
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,10 +10,11 @@ use fleetc::diag::Diagnostics;
 use fleetc::host::{Clock, FileWorld};
 use fleetc::path::{FilePath, TreePath};
 use fleetc::render::helm::{
-    Capabilities, Chart, Document, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools, is_packed,
-    load_chart, merge_values, no_values, parse_json, read_archive, read_values, release_name, render, set, set_literal,
-    set_with, told, values_file,
+    Capabilities, Chart, Document, Gather, KubeVersion, Output, Profile, Release, Request, SetKind, Show, Tools,
+    complete, is_packed, load_chart, merge_values, no_values, parse_json, read_archive, read_values, release_name,
+    render, set, set_literal, set_with, told, values_file,
 };
+use fleetc::render::{Stop, Want};
 use fleetc::source::{SourceKind, SourceRequest};
 use fleetc::span::FileId;
 use fleetc::template::{Map, Options, Value};
@@ -86,7 +88,7 @@ fn template(args: &Helm, world: &FileWorld) -> Result<(), Failed> {
     };
     let chart = match remote_chart(args, chart) {
         Some(request) => Arc::new(fetch_chart(&request, world, profile)?),
-        None => Arc::new(open_chart(Path::new(chart), world, profile)?),
+        None => open_chart(Path::new(chart), world, profile, args.dependency_update)?,
     };
     let values = given_values(args, world, profile)?;
     let name = match &args.name_template {
@@ -209,7 +211,27 @@ fn located(mut found: Diagnostics) -> Failed {
     Failed { message, found }
 }
 
-fn open_chart(path: &Path, world: &FileWorld, profile: Profile) -> Result<Chart, Failed> {
+/// The chart in a folder, and what it depends on and is not in its `charts/`.
+fn complete_chart(folder: &FilePath, world: &FileWorld, profile: Profile) -> Result<Arc<Chart>, Failed> {
+    let fetching = Fetching::on_terminals();
+    let (found, _) = world.settle(&|request, progress| fetching.tell(request, &progress), || {
+        let found = complete(world, folder, profile, Gather::Update);
+        let wants = match &found {
+            Err(Stop::Wants(wants)) => wants.iter().map(|want| want.request.clone()).collect(),
+            _ => BTreeSet::new(),
+        };
+        (found, wants)
+    });
+    found.map_err(|stop| match stop {
+        Stop::Failed(found) => located(found),
+        Stop::Wants(wants) => {
+            let told = |want: &Want| format!("{}: {}", super::progress::shown(&want.request), want.reason);
+            wants.iter().map(told).collect::<Vec<_>>().join("\n").into()
+        }
+    })
+}
+
+fn open_chart(path: &Path, world: &FileWorld, profile: Profile, gather: bool) -> Result<Arc<Chart>, Failed> {
     let absolute = std::fs::canonicalize(path).map_err(|_| {
         let text = path.display();
         if text.to_string().contains("://") {
@@ -219,7 +241,11 @@ fn open_chart(path: &Path, world: &FileWorld, profile: Profile) -> Result<Chart,
         }
     })?;
     if absolute.is_dir() {
-        return load_chart(world, &inside(&absolute)?, profile).map_err(located);
+        let folder = inside(&absolute)?;
+        return match gather {
+            true => complete_chart(&folder, world, profile),
+            false => load_chart(world, &folder, profile).map(Arc::new).map_err(located),
+        };
     }
     let bytes = std::fs::read(&absolute).map_err(|error| error.to_string())?;
     if !is_packed(&bytes) {
@@ -233,7 +259,7 @@ fn open_chart(path: &Path, world: &FileWorld, profile: Profile) -> Result<Chart,
     if profile == Profile::V4 && !files.iter().any(|file| file.name == "Chart.yaml") {
         return Err("unable to detect chart version, no Chart.yaml found".to_owned().into());
     }
-    Chart::from_files(files, profile).map_err(located)
+    Chart::from_files(files, profile).map(Arc::new).map_err(located)
 }
 
 /// A path on disk as one of the world, which is the whole disk.

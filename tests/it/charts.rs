@@ -68,6 +68,10 @@ fn repository(charts: &[(&str, &str)]) -> Files {
 }
 
 fn fleetc(folder: &Path, store: &Path, args: &[&str]) -> Output {
+    prepared(folder, store, args).output().unwrap()
+}
+
+fn prepared(folder: &Path, store: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetc"));
     command.args(args).current_dir(folder).env("FLEETC_STORE", store).env("HOME", folder);
     for name in [
@@ -82,7 +86,7 @@ fn fleetc(folder: &Path, store: &Path, args: &[&str]) -> Output {
     ] {
         command.env_remove(name);
     }
-    command.output().unwrap()
+    command
 }
 
 fn told(output: &Output) -> String {
@@ -167,4 +171,43 @@ fn charts_are_fetched_once_pinned_and_kept() {
     // A fresh store from the lock, with the same bytes.
     let fresh = fleetc(&fleet, &temporary.path().join("fresh"), &["check", "--locked"]);
     assert!(fresh.status.success(), "{}", told(&fresh));
+}
+
+#[test]
+fn helm_fetches_dependencies_when_it_is_asked_to() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (port, _) = serve(repository(&[("web", "1.2.0"), ("cache", "3.0.0")]));
+    let url = format!("http://127.0.0.1:{port}/charts");
+    let chart = temporary.path().join("umbrella");
+    fs::create_dir_all(chart.join("templates")).unwrap();
+    let dependencies = format!(
+        "dependencies:\n  - {{name: web, version: 1.x, repository: {url:?}, alias: front}}\n  - {{name: cache, version: '>=2', repository: {url:?}}}\n"
+    );
+    fs::write(chart.join("Chart.yaml"), format!("apiVersion: v2\nname: umbrella\nversion: 0.1.0\n{dependencies}"))
+        .unwrap();
+    let store = temporary.path().join("store");
+    let run = |more: &[&str], login: &str| {
+        let mut command = prepared(temporary.path(), &store, &[&["helm", "rel", "umbrella"], more].concat());
+        command.env("FLEETC_LOGINS", format!("http://me:{login}@127.0.0.1:{port}/")).output().unwrap()
+    };
+    // As Helm does: what is missing is an error, and nothing is asked.
+    let missing = run(&[], "pw-of-test");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        told(&missing).contains("found in Chart.yaml, but missing in charts/ directory: web, cache"),
+        "{}",
+        told(&missing)
+    );
+    let refused = run(&["--dependency-update"], "wrong-pw");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(told(&refused).contains("the login") && !told(&refused).contains("wrong-pw"), "{}", told(&refused));
+    let found = run(&["--dependency-update"], "pw-of-test");
+    assert!(found.status.success(), "{}", told(&found));
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    for part in
+        ["# Source: umbrella/charts/front/templates/c.yaml", "name: rel-front", "name: rel-cache", "version: \"3.0.0\""]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!chart.join("charts").exists() && !chart.join("Chart.lock").exists());
 }
