@@ -2,7 +2,13 @@
 //!
 //! The servers are real ones on the loopback interface: git by its own `git http-backend`, and a static Helm repository. Without a git
 //! program the tests say so and pass.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stderr, reason = "a test runs programs")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    reason = "a test runs programs and servers"
+)]
 
 mod server;
 

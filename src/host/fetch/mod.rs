@@ -1,6 +1,6 @@
 //! Sources from elsewhere: git repositories, charts, artifacts and files, brought into a [`Store`] and read from there.
 //!
-//! A [`Fetcher`] knows one kind of source. It is asked for three things, of which only the first two may use the network: what a revision
+//! A `Fetcher` knows one kind of source. It is asked for three things, of which only the first two may use the network: what a revision
 //! stands for now, to bring what a pin names into the store, and to open what lies there. Nothing here decides when that is done: pins are
 //! followed, moved and refused by the driver; and nothing is fetched while something is rendered.
 

@@ -534,7 +534,7 @@ fn what_went_in_is_the_same_however_many_rounds_there_were() {
     bench.write("own/kustomization.yaml", "resources: [own.yaml]\n");
     bench.write("own/own.yaml", &config("own"));
     let base = "https://git.example.com/next.git";
-    let kustomization = format!("resources: ['{}//base?ref=main']\n", base);
+    let kustomization = format!("resources: ['{base}//base?ref=main']\n");
     bench.servers.serve(BASE, "main", &"1".repeat(40), &[("web/kustomization.yaml", &kustomization)]);
     let files = [("base/kustomization.yaml", "resources: [x.yaml]\n"), ("base/x.yaml", &*config("base"))];
     bench.servers.serve(base, "main", &"2".repeat(40), &files);

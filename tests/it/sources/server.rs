@@ -146,7 +146,7 @@ fn git(asked: &Asked, folder: &Path) -> Option<Vec<u8>> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut input = child.stdin.take()?;
+    let mut input = child.stdin.take().unwrap();
     let body = asked.body.clone();
     let writer = std::thread::spawn(move || input.write_all(&body));
     let output = child.wait_with_output().ok()?;
