@@ -11,6 +11,12 @@ pub const IN_CLUSTER_NAME: &str = "in-cluster";
 
 /// `apiVersion` and `kind` of a file of facts, as `fleetc cluster facts` writes it and `facts` of fleet.yaml names it.
 pub const FACTS_API_VERSION: &str = "fleetc.dev/v1alpha1";
+/// Folder and ending of the files of facts that count without being named: `clusters/<name>.facts.yaml`.
+pub const FACTS_FOLDER: &str = "clusters";
+/// See [`FACTS_FOLDER`].
+pub const FACTS_ENDING: &str = ".facts.yaml";
+/// The label with the Kubernetes version that Argo CD keeps on cluster Secrets which ask for it (`argocd.argoproj.io/auto-label-cluster-info`).
+pub const VERSION_LABEL: &str = "argocd.argoproj.io/kubernetes-version";
 /// See [`FACTS_API_VERSION`].
 pub const FACTS_KIND: &str = "ClusterFacts";
 

@@ -22,7 +22,8 @@ use crate::digest::Digest;
 use crate::expand::{self, Unit};
 use crate::lock::Pin;
 use crate::path::{FilePath, TreePath};
-use crate::read::{self, Fleet, ReadOptions};
+use crate::question::Question;
+use crate::read::{self, ApplicationRule, Fleet, ReadOptions};
 use crate::render::{self, Rendered, Stop, Tools};
 use crate::resolve::{self, Job, ResolvedUnit};
 use crate::source::SourceRequest;
@@ -74,6 +75,8 @@ pub struct Compiled {
     pub failed_sets: Vec<(String, String, String)>,
     /// Sources that are not here.
     pub wants: BTreeSet<SourceRequest>,
+    /// What generators ask of services, answered or not, by id.
+    pub questions: BTreeMap<String, Question>,
     /// The files of the fleet's own tree that went in: definitions, and what expanding and rendering read.
     pub inputs: BTreeMap<TreePath, Digest>,
     /// The sources that were looked up and are here, other than working trees.
@@ -174,6 +177,7 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     let mut renders = Renders::default();
     let mut unplaced: Vec<Unit> = Vec::new();
     let mut failed_sets = Vec::new();
+    let mut questions = BTreeMap::new();
     for round in 0.. {
         let plain = expand::expand(&fleet, &state.new_applications, &[], world);
         unknown_applications |= plain.diagnostics.has_errors();
@@ -181,6 +185,7 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
         let generated = expand::expand(&fleet, &[], &state.new_sets, world);
         diagnostics.extend(generated.diagnostics);
         wants.extend(generated.value.wants);
+        questions.extend(generated.value.questions);
         failed_sets.extend(generated.value.failed);
         let mut units = plain.value.units;
         state.name_parents(&mut units);
@@ -218,13 +223,27 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     units.sort_by(|a, b| {
         (&a.unit.application.key, a.unit.destination).cmp(&(&b.unit.application.key, b.unit.destination))
     });
+    if !unknown_applications && failed_sets.is_empty() {
+        diagnostics.extend(idle_rules(&fleet, &units, &unplaced));
+    }
     unplaced.sort_by(|a, b| (&a.application.key, a.destination).cmp(&(&b.application.key, b.destination)));
     failed_sets.sort();
     failed_sets.dedup();
-    read_definitions(&fleet, input, world);
+    read_definitions(&fleet, &questions, input, world);
     let (inputs, pins) = recorder.finish();
     Warned {
-        value: Compiled { fleet, units, renders, unplaced, failed_sets, wants, inputs, pins, unknown_applications },
+        value: Compiled {
+            fleet,
+            units,
+            renders,
+            unplaced,
+            failed_sets,
+            wants,
+            questions,
+            inputs,
+            pins,
+            unknown_applications,
+        },
         diagnostics,
     }
 }
@@ -239,10 +258,31 @@ fn nothing_found(fleet: &Fleet) -> Diagnostic {
     found.hint("name the files that declare them under `definitions` in fleet.yaml; those that a Helm chart makes are not found yet")
 }
 
+/// Rules of fleet.yaml that no application's name matches. Not where applications may be missing.
+fn idle_rules(fleet: &Fleet, units: &[ResolvedUnit], unplaced: &[Unit]) -> Vec<Diagnostic> {
+    let names: BTreeSet<&str> = units
+        .iter()
+        .map(|resolved| &resolved.unit)
+        .chain(unplaced)
+        .map(|unit| unit.application.key.name.as_str())
+        .collect();
+    let rules = fleet.application_rules.iter().filter(|rule| !names.iter().any(|name| rule.name.matches(name)));
+    let idle = |rule: &ApplicationRule| {
+        let message = "no application of the fleet has a name that this rule matches";
+        Diagnostic::warning("read/applications", rule.span, message).hint("`fleetc expand` lists their names")
+    };
+    rules.map(idle).collect()
+}
+
 /// Makes the definitions count as inputs.
-fn read_definitions(fleet: &Fleet, input: &Input, world: &dyn World) {
+fn read_definitions(fleet: &Fleet, questions: &BTreeMap<String, Question>, input: &Input, world: &dyn World) {
     let settings = input.root.path.join("fleet.yaml").ok();
-    for path in fleet.taken.iter().map(|taken| taken.path.clone()).chain(settings) {
+    let answered = questions.values().filter(|question| fleet.answers.contains_key(&question.id()));
+    for path in answered.filter_map(|question| input.root.path.join(&question.path()).ok()) {
+        let _ = world.read(&FilePath::new(input.root.tree, path));
+    }
+    let files = fleet.taken.iter().map(|taken| taken.path.clone()).chain(fleet.fact_files.iter().cloned());
+    for path in files.chain(settings) {
         // What cannot be read was reported when it was read for its content.
         let _ = world.read(&FilePath::new(input.root.tree, path));
     }

@@ -18,6 +18,7 @@ pub mod machine;
 pub mod memory_cluster;
 pub mod memory_world;
 pub mod path;
+pub mod question;
 pub mod source;
 pub mod span;
 pub mod world;

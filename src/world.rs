@@ -3,13 +3,14 @@
 //! One consistent snapshot per compile. Symlinks, ignore rules, git and case are the business of `host`; the core sees trees of
 //! directories and files. Nothing here waits: a source that is not here is [`Lookup::Absent`] and becomes a want.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::diag::Checked;
+use crate::diag::{Checked, Diagnostic};
 use crate::digest::Digest;
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::SourceRequest;
-use crate::span::SourceFile;
+use crate::span::{SourceFile, Span};
 
 /// The answer to "where is this source".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,23 @@ impl EntryKind {
     }
 }
 
+/// A program that makes manifests of files: what it is started with.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Its variables.
+    pub variables: BTreeMap<String, String>,
+    /// Names of variables that it gets from fleetc's own environment.
+    pub passed: Vec<String>,
+    /// How long it may take.
+    pub seconds: u32,
+    /// The files it sees, by path.
+    pub files: Vec<(TreePath, Arc<SourceFile>)>,
+    /// The folder it is started in, among them.
+    pub directory: TreePath,
+}
+
 /// The read side of the compiler's surroundings. Calls are cheap to repeat: the world caches, the core does not.
 pub trait World: Sync {
     /// The tree that answers a source, or why it is not here. Same answer during one compile.
@@ -94,6 +112,16 @@ pub trait World: Sync {
     /// # Errors
     /// The file does not exist, is larger than the limit, or is a link out of the tree.
     fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>>;
+
+    /// What a program prints that fleet.yaml allows; its result is taken for what follows from its files and variables.
+    ///
+    /// # Errors
+    /// It fails, or this world starts no programs.
+    fn run(&self, program: &Program) -> Checked<Vec<u8>> {
+        let name = program.command.first().map(String::as_str).unwrap_or_default();
+        Err(Diagnostic::error("world/program", Span::NONE, format!("no program is started here, so not `{name}`"))
+            .into())
+    }
 
     /// What a path is; `None` when there is nothing. The root is always a directory. A world that can tell without listing the
     /// directory does so; that is the only reason to write this method.

@@ -21,6 +21,7 @@ use crate::digest::Digest;
 use crate::k8s::object::{Gvk, ObjectId};
 use crate::k8s::order::{self, Role};
 use crate::k8s::scope::Scope;
+use crate::read::SecretPolicy;
 use crate::render::{Rendered, Resource};
 use crate::span::Span;
 use crate::yaml::{Node, emit};
@@ -67,6 +68,8 @@ pub(super) struct Task {
     pub(super) yields: Vec<ObjectRef>,
     /// One text per object, not one for all.
     pub(super) per_object: bool,
+    /// What happens to clear data of Secrets.
+    pub(super) secrets: SecretPolicy,
 }
 
 /// What a cluster says about a kind.
@@ -193,8 +196,20 @@ pub(super) fn finish(task: &Task, set: &RenderSet) -> Finish {
     }
     // The order of rendering decides between objects that are equal otherwise: `sort_by` keeps it.
     drafts.sort_by(|a, b| canonical(a).cmp(&canonical(b)));
-    out.diagnostics
-        .extend(secret::clear_data(drafts.iter().map(|draft| (&draft.reference, &draft.body, draft.span()))));
+    let clear =
+        secret::clear_data(drafts.iter().map(|draft| (&draft.reference, &draft.body, draft.span())), task.secrets);
+    out.diagnostics.extend(clear);
+    if task.secrets == SecretPolicy::Omit {
+        // They are released, so that a deployed one is not deleted.
+        drafts.retain(|draft| {
+            let clear = secret::is_clear(&draft.body);
+            if clear {
+                out.excluded.push(draft.reference.clone());
+            }
+            !clear
+        });
+        out.excluded.sort();
+    }
     write(drafts, task, &mut out);
     out
 }

@@ -292,6 +292,7 @@ impl<'a> Site<'a> {
                 identity: tracking::identity(&application.key, fleet),
                 yields: Vec::new(),
                 per_object: fleet.output.files == crate::read::OutputFiles::Resource,
+                secrets: fleet.secrets,
             };
             slot.content = Content::Fresh { task: tasks.add(task) };
         }

@@ -60,6 +60,12 @@ fn fleet(case: &Node) -> Fleet {
     };
     fleet.output.emit_applications = output("applications").is_some();
     fleet.output.path = output("path").map(Spanned::detached);
+    fleet.secrets = match case.get("secrets").and_then(Node::text) {
+        Some("allow") => crate::read::SecretPolicy::Allow,
+        Some("omit") => crate::read::SecretPolicy::Omit,
+        Some("refuse") => crate::read::SecretPolicy::Refuse,
+        _ => crate::read::SecretPolicy::Warn,
+    };
     for shared in items(case, "shared") {
         fleet.shared.push(SharedObject {
             group: text(shared, "group"),

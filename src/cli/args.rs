@@ -271,7 +271,7 @@ pub(crate) struct Plan {
 pub(crate) enum ClusterCommand {
     /// List the clusters of the fleet, each with its version and whether it can be reached; a cluster that cannot is no error
     List(ClusterList),
-    /// Print what a cluster serves (version, APIs, scopes of custom kinds), as a file that `clusters[].facts` of fleet.yaml names
+    /// Print what a cluster serves (version, APIs, scopes of custom kinds): `clusters/NAME.facts.yaml`, or a file that `clusters[].facts` of fleet.yaml names
     Facts(ClusterFacts),
 }
 

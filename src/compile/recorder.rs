@@ -10,7 +10,7 @@ use crate::lock::Pin;
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::SourceRequest;
 use crate::span::SourceFile;
-use crate::world::{Entry, Lookup, World};
+use crate::world::{Entry, Lookup, Program, World};
 
 /// Passes everything on, and keeps the files of one tree that were read.
 pub(super) struct Recorder<'a> {
@@ -46,6 +46,10 @@ impl World for Recorder<'_> {
             self.pins.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone(), pin);
         }
         found
+    }
+
+    fn run(&self, program: &Program) -> Checked<Vec<u8>> {
+        self.world.run(program)
     }
 
     fn list(&self, directory: &FilePath) -> Checked<Arc<[Entry]>> {

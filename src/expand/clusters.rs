@@ -114,7 +114,7 @@ impl Set<'_> {
     }
 
     /// Whether the cluster that Argo CD runs in is declared. From 3.4 on the server has to be written exactly.
-    fn local_is_declared(&self) -> bool {
+    pub(super) fn local_is_declared(&self) -> bool {
         let exact = self.engine() >= (3, 4);
         self.clusters.iter().any(|cluster| {
             let server = if exact { cluster.server.as_str() } else { cluster.server_key() };

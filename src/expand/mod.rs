@@ -4,7 +4,7 @@
 //! reports everything. Nothing is rendered; git generators ask the [`World`], and what is not there is a want.
 //!
 //! The result is what Argo CD's controller makes of a set (3.2 to 3.5, by `engines.argocd`), in one canonical order. Deliberate differences:
-//! generators that ask the network are refused; where Argo CD's order is random ours is not; an Application that an API server
+//! generators that ask the network have the answers that are recorded; where Argo CD's order is random ours is not; an Application that an API server
 //! would refuse (its name, its sources) is an error here, not later.
 
 mod clusters;
@@ -16,6 +16,7 @@ mod list;
 mod matrix;
 mod patch;
 mod problems;
+mod recorded;
 mod row;
 mod set;
 mod templating;
@@ -24,6 +25,7 @@ mod tests;
 mod trees;
 mod unit;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ pub use unit::*;
 
 use crate::application::{AppKey, Application};
 use crate::diag::{Diagnostic, Diagnostics, Warned};
+use crate::question::Question;
 use crate::read::{ApplicationSet, Fleet};
 use crate::span::Span;
 use crate::template::{self, Functions};
@@ -68,7 +71,7 @@ pub fn expand(
         expanded.units.extend(units(application.clone(), origin));
     }
     for declared in application_sets {
-        match expand_set(declared, fleet, &trees, &functions, &mut taken) {
+        match expand_set(declared, fleet, &trees, &functions, &mut taken, &mut expanded.questions) {
             Ok((units, warnings)) => {
                 if units.is_empty() {
                     idle.push(declared);
@@ -115,6 +118,7 @@ fn expand_set(
     trees: &Trees<'_>,
     functions: &Functions,
     taken: &mut Taken,
+    questions: &mut BTreeMap<String, Question>,
 ) -> Result<(Vec<Unit>, Diagnostics), Diagnostics> {
     let what = format!("{}/{}", declared.namespace, declared.name);
     let empty = Node::null();
@@ -122,6 +126,7 @@ fn expand_set(
     let set = Set::new(declared, spec, fleet, trees, functions)
         .map_err(|found| Diagnostics::from(found.trace(declared.span, format!("in the ApplicationSet {what}"))))?;
     let applications = set.applications();
+    questions.append(&mut set.questions.borrow_mut());
     let mut failed = set.problems.has_errors();
     let mut own: FxHashMap<&str, &AppOrigin> = FxHashMap::default();
     for (application, origin) in &applications {

@@ -14,6 +14,7 @@ use crate::argo::{map_strings, tables};
 use crate::cluster::{Cluster, ClusterOrigin};
 use crate::diag::Diagnostic;
 use crate::k8s::selector::{Selector, Values};
+use crate::question::Question;
 use crate::read::{ApplicationSet, Fleet};
 use crate::span::Span;
 use crate::template::{Functions, Map};
@@ -57,6 +58,8 @@ pub(super) struct Set<'a> {
     pub(super) shares: bool,
     /// The parameters of clusters, by their place among `clusters`, where rows share.
     pub(super) cluster_params: RefCell<BTreeMap<usize, Map>>,
+    /// What its generators asked of services, by id.
+    pub(super) questions: RefCell<BTreeMap<String, Question>>,
 }
 
 impl<'a> Set<'a> {
@@ -93,6 +96,7 @@ impl<'a> Set<'a> {
             problems: Problems::default(),
             shares,
             cluster_params: RefCell::default(),
+            questions: RefCell::default(),
         })
     }
 
@@ -172,19 +176,7 @@ impl<'a> Set<'a> {
             }
             "matrix" => self.matrix(node, place, level),
             "merge" => self.merge(node, place, level),
-            _ => {
-                let what = match kind {
-                    "clusterDecisionResource" => "a live cluster",
-                    "plugin" => "a plugin service",
-                    _ => "the API of a Git host",
-                };
-                let message = format!("the `{kind}` generator asks {what}, which fleetc does not do yet");
-                let found = Diagnostic::error("expand/network", place, message);
-                Err(self.problems.push_in(
-                    found.hint("a `list` generator or a file of parameters in the repository can stand in for it"),
-                    with,
-                ))
-            }
+            _ => self.recorded(kind, node, place, with),
         }
     }
 

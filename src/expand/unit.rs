@@ -1,8 +1,10 @@
 //! What comes out of expansion.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::application::{AppKey, Application};
+use crate::question::Question;
 use crate::source::SourceRequest;
 use crate::span::Span;
 
@@ -50,6 +52,8 @@ pub struct Expanded {
     pub units: Vec<Unit>,
     /// Sources that generators need and that are not here.
     pub wants: Vec<SourceRequest>,
+    /// What generators ask of services, answered or not, by id.
+    pub questions: BTreeMap<String, Question>,
     /// ApplicationSets that failed, as `instance`, `namespace`, `name`: their applications are unknown, not gone.
     pub failed: Vec<(String, String, String)>,
 }

@@ -3,10 +3,11 @@
 //! [`files`] shows a folder on disk as a tree, `git` decides which revision is the working tree and reads the others from the object
 //! store, [`world`] combines all trees of a run into the one [`World`](crate::world::World) that the core asks. No git program is
 //! started, and the user's and the machine's git configuration does not count. [`fetch`] brings sources from elsewhere, never while something
-//! is rendered; [`cluster`] talks to API servers. They alone may start a program: `ssh`, and one that makes credentials and that the
-//! user has named.
+//! is rendered; [`cluster`] talks to API servers. They may start programs that the user has named: `ssh`, those that make credentials; and
+//! `program` starts those of plugins that fleet.yaml allows.
 
 mod archive;
+pub mod ask;
 mod charts;
 mod clock;
 pub mod cluster;
@@ -15,6 +16,7 @@ pub mod files;
 mod git;
 mod objects;
 pub mod pool;
+mod program;
 mod revision;
 mod tracked;
 mod tree;

@@ -20,7 +20,7 @@ use crate::lock::Pin;
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::{SourceKind, SourceRequest, is_answered_by, without_credentials};
 use crate::span::{SourceFile, SourceMap, Span};
-use crate::world::{Entry, Lookup, Tree, World};
+use crate::world::{Entry, Lookup, Program, Tree, World};
 
 /// What the command line says about repositories.
 #[derive(Clone, Debug, Default)]
@@ -386,6 +386,10 @@ impl Repository {
 }
 
 impl World for HostWorld {
+    fn run(&self, program: &Program) -> Checked<Vec<u8>> {
+        super::program::run(program)
+    }
+
     fn tree(&self, source: &SourceRequest) -> Lookup {
         if let Some(known) = self.lookups.read().unwrap_or_else(PoisonError::into_inner).get(source) {
             return known.clone();

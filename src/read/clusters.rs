@@ -11,7 +11,7 @@ use base64::Engine as _;
 use super::configuration::{ClusterEntry, Configuration, Whom};
 use super::objects::{Kind, title};
 use crate::argo::cluster_name_problem;
-use crate::cluster::{Cluster, ClusterOrigin, Facts, IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
+use crate::cluster::{Cluster, ClusterOrigin, Facts, IN_CLUSTER_NAME, IN_CLUSTER_SERVER, VERSION_LABEL};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::span::Span;
 use crate::yaml::{Node, Tag, View};
@@ -162,12 +162,44 @@ pub(super) fn registry(parts: Parts<'_>, found: &mut Diagnostics) -> Vec<Cluster
             clusters.push(implicit(instance));
         }
     }
+    facts(&mut clusters, parts.configuration, found);
     for entry in &parts.configuration.clusters {
         apply(entry, &mut clusters, parts.configuration, found);
     }
     refuse_incomplete(&clusters, found);
     refuse_duplicates(&mut clusters, found);
     clusters
+}
+
+/// What is known without fleet.yaml, which wins: the label with the version, and over it the files of facts.
+fn facts(clusters: &mut [Cluster], configuration: &Configuration, found: &mut Diagnostics) {
+    for cluster in clusters.iter_mut() {
+        if let Some(label) = cluster.labels.get(VERSION_LABEL) {
+            let version = label.strip_prefix('v').unwrap_or(label);
+            let numbers = version.split(['+', '-']).next().unwrap_or_default();
+            let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            if (2..=3).contains(&numbers.split('.').count()) && numbers.split('.').all(digits) {
+                cluster.facts.kube_version = Some(version.to_owned());
+            } else {
+                let message =
+                    format!("the label `{VERSION_LABEL}` of the cluster `{}` is no Kubernetes version", cluster.name);
+                found.push(
+                    Diagnostic::warning("read/cluster", cluster.span, message).hint("Argo CD writes it as \"1.34.1\""),
+                );
+            }
+        }
+        if let Some(file) = configuration.facts.get(&cluster.name) {
+            cluster.facts.extend(file.value.clone());
+        }
+    }
+    for (name, file) in &configuration.facts {
+        if !clusters.iter().any(|cluster| cluster.name == *name) {
+            let message = format!("there is no cluster `{name}`, whose facts this file is to hold");
+            let mut warning = Diagnostic::warning("read/facts", file.span, message);
+            warning.hints.extend(crate::diag::did_you_mean(name, clusters.iter().map(|cluster| cluster.name.as_str())));
+            found.push(warning);
+        }
+    }
 }
 
 fn implicit(instance: &str) -> Cluster {

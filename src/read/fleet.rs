@@ -53,6 +53,14 @@ pub struct Fleet {
     pub shared: Vec<SharedObject>,
     /// How the fleet is planned and applied.
     pub apply: Apply,
+    /// What happens to Secrets with clear data.
+    pub secrets: SecretPolicy,
+    /// Plugins that may render, from fleet.yaml.
+    pub plugins: Vec<PluginRule>,
+    /// Recorded answers of generators that ask a service, by the id of their question.
+    pub answers: Arc<BTreeMap<String, Spanned<Node>>>,
+    /// The files that facts about clusters were read from.
+    pub fact_files: Vec<TreePath>,
     /// The files that were taken as definitions, sorted: "says what it took".
     pub taken: Vec<Taken>,
     /// What was found and not taken, sorted.
@@ -225,8 +233,12 @@ pub enum Tracking {
 pub struct ApplicationRule {
     /// Which applications, by name.
     pub name: Glob,
-    /// What their templates get that ask for randomness or the clock.
-    pub nondeterminism: Nondeterminism,
+    /// What their templates get that ask for randomness or the clock, where the rule says it.
+    pub nondeterminism: Option<Nondeterminism>,
+    /// `templates: minijinja`, with `values`: files that end in `.j2` are templates.
+    pub templates: Option<Node>,
+    /// Where its pattern is written.
+    pub span: Span,
 }
 
 /// What templates get that ask for randomness or the clock.
@@ -242,6 +254,35 @@ pub enum Nondeterminism {
     },
     /// What Helm gives them: something else on every run.
     Allow,
+}
+
+/// An entry of `plugins:` of fleet.yaml: a program that makes the manifests of sources whose plugin has this name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PluginRule {
+    /// The plugin.
+    pub name: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Names of variables of fleetc's own environment that it gets.
+    pub passed: Vec<String>,
+    /// How long it may take.
+    pub seconds: u32,
+    /// Whether it sees the whole repository, not only the application's folder.
+    pub repository: bool,
+}
+
+/// `secrets:` of fleet.yaml: what happens to Secrets whose data anybody can read who reads the bundles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SecretPolicy {
+    /// They are written, and said.
+    #[default]
+    Warn,
+    /// They are written.
+    Allow,
+    /// They are left out, and said: somebody else brings them.
+    Omit,
+    /// Their application is held.
+    Refuse,
 }
 
 /// `shared:` of fleet.yaml: objects that several applications may claim.

@@ -3,6 +3,7 @@
 //! Every value keeps its place in the text. Nothing is expanded, rendered or fetched here; a definitions entry that is a kustomization is
 //! only named (the composition builds it and hands the objects back). Front phase: never fails, returns what it could read and what is wrong.
 
+mod answers;
 mod assemble;
 mod clusters;
 mod configuration;

@@ -5,6 +5,7 @@
 //! says which of them are live: that is an error that lists them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::configuration::{Configuration, configuration};
 use super::deployed::Deployments;
@@ -31,6 +32,8 @@ pub struct Survey {
     pub kustomizations: Vec<DefinitionKustomization>,
     /// What was found and not taken, sorted.
     pub skipped: Vec<Skipped>,
+    /// Recorded answers of generators, by the id of their question.
+    pub answers: Arc<BTreeMap<String, Spanned<Node>>>,
     /// The files that were taken.
     pub(super) files: Vec<TakenFile>,
 }
@@ -61,6 +64,9 @@ pub fn survey(world: &dyn World, root: &FilePath, options: &ReadOptions) -> Warn
     survey.skipped.dedup();
     survey.files.sort_by(|a, b| (&a.instance, &a.path).cmp(&(&b.instance, &b.path)));
     survey.configuration = configuration;
+    let answers = super::answers::answers(world, root);
+    diagnostics.extend(answers.diagnostics);
+    survey.answers = Arc::new(answers.value);
     Warned { value: survey, diagnostics }
 }
 

@@ -8,16 +8,18 @@
 //! Two things are refused that Argo CD finds out only later or not at all: a glob that cannot be compiled (it would match nothing), and an
 //! object without `apiVersion` or name.
 
+mod templates;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use self::templates::Templates;
 use super::{Origin, Rendered, Resource, Stop};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::k8s::glob::Glob;
 use crate::path::{FilePath, TreePath};
-use crate::span::{SourceFile, Span};
+use crate::span::{FileId, SourceFile, Span};
 use crate::world::{Entry, EntryKind, World};
 use crate::yaml::sigs::{Numbers, to_json_value};
 use crate::yaml::{self, Dialect, Limits, Node};
@@ -25,13 +27,22 @@ use crate::yaml::{self, Dialect, Limits, Node};
 /// A comment with this text keeps Argo CD from reading a file.
 const SKIP_MARKER: &str = "+argocd:skip-file-rendering";
 
-/// Renders a directory of manifests. `options` is `spec.source.directory`; `jsonnet` says whether argocd-cm leaves Jsonnet switched on.
+/// Renders a directory of manifests. `options` is `spec.source.directory`; `jsonnet` says whether argocd-cm leaves Jsonnet switched on;
+/// `templates` is what templates see, where files that end in `.j2` are some.
 ///
 /// # Errors
 /// All that is wrong with its files, or [`Stop::Failed`] because there is Jsonnet among them, which is not yet supported.
-pub fn build(world: &dyn World, directory: &FilePath, options: Option<&Node>, jsonnet: bool) -> Result<Rendered, Stop> {
+pub fn build(
+    world: &dyn World,
+    directory: &FilePath,
+    options: Option<&Node>,
+    jsonnet: bool,
+    templates: Option<&Node>,
+) -> Result<Rendered, Stop> {
     let recurse = options.and_then(|options| options.get("recurse")).and_then(Node::as_bool) == Some(true);
     let selection = Selection { include: glob(options, "include")?, exclude: glob(options, "exclude")? };
+    let templates =
+        templates.map(|scope| Templates::load(world, directory, scope)).transpose().map_err(Stop::Failed)?;
     let mut reader = Reader { jsonnet, objects: Vec::new(), warnings: Diagnostics::new(), errors: Diagnostics::new() };
     // Directories that are being walked, each with the names that are left, last first.
     let mut open: Vec<(TreePath, Vec<Entry>)> = Vec::new();
@@ -63,7 +74,8 @@ pub fn build(world: &dyn World, directory: &FilePath, options: Option<&Node>, js
             );
             continue;
         }
-        let Some(format) = Format::of(&entry.name) else { continue };
+        let template = templates.as_ref().and_then(|all| Some((all, entry.name.strip_suffix(templates::ENDING)?)));
+        let Some(format) = Format::of(template.map_or(entry.name.as_str(), |(_, name)| name)) else { continue };
         match entry.kind {
             EntryKind::BrokenLink => {
                 reader.left_out(Span::NONE, &format!("`{at}` is a symbolic link whose target does not exist"));
@@ -75,9 +87,13 @@ pub fn build(world: &dyn World, directory: &FilePath, options: Option<&Node>, js
             }
             EntryKind::File | EntryKind::FileLink(_) => {}
         }
-        if selection.takes(at.below(&directory.path).unwrap_or_default()) {
+        let below = at.below(&directory.path).unwrap_or_default().to_owned();
+        if selection.takes(&below) {
             match world.read(&FilePath::new(directory.tree, at)) {
-                Ok(file) => reader.file(&file, format),
+                Ok(file) => match template {
+                    Some((all, _)) => reader.template(all, &below, &file, format),
+                    None => reader.file(&file, format),
+                },
                 Err(found) => reader.errors.extend(found),
             }
         }
@@ -160,8 +176,8 @@ impl Reader {
             return;
         }
         match format {
-            Format::Yaml => self.yaml(file, &text),
-            Format::Json => self.json(file, &text),
+            Format::Yaml => self.yaml(file, file.id, &file.bytes, &text),
+            Format::Json => self.json(file, file.id, &text),
             Format::Jsonnet if self.jsonnet => {
                 let message = format!("`{}` is Jsonnet, which is not yet supported", file.display);
                 self.errors.push(
@@ -173,8 +189,36 @@ impl Reader {
         }
     }
 
-    fn yaml(&mut self, file: &SourceFile, text: &Text<'_>) {
-        let parsed = yaml::parse(file.id, &file.bytes, Dialect::V2, &Limits::default());
+    /// What a template gives is read as a file of that content; what is of it has the place of the template.
+    fn template(&mut self, templates: &Templates, name: &str, file: &Arc<SourceFile>, format: Format) {
+        if Text::of(&file.bytes).contains(SKIP_MARKER) {
+            return;
+        }
+        let rendered = match templates.render(name, file) {
+            Ok(rendered) => rendered,
+            Err(found) => return self.errors.extend(found),
+        };
+        let text = Text::of(rendered.as_bytes());
+        let (objects, errors) = (self.objects.len(), self.errors.0.len());
+        match format {
+            Format::Yaml => self.yaml(file, FileId::NONE, rendered.as_bytes(), &text),
+            Format::Json => self.json(file, FileId::NONE, &text),
+            Format::Jsonnet => {}
+        }
+        let place = Span::new(file.id, 0, 0);
+        for found in self.errors.0.iter_mut().skip(errors).filter(|found| found.span.is_none()) {
+            let before = rendered.as_bytes().iter().take(found.span.start as usize);
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            found.message = format!("what the template gives, line {line}: {}", found.message);
+            found.span = place;
+        }
+        for resource in self.objects.iter_mut().skip(objects) {
+            resource.origin.span = resource.origin.span.or(place);
+        }
+    }
+
+    fn yaml(&mut self, file: &SourceFile, id: FileId, bytes: &[u8], text: &Text<'_>) {
+        let parsed = yaml::parse(id, bytes, Dialect::V2, &Limits::default());
         let mut objects = Vec::new();
         let mut trouble = None;
         let mut duplicates = Diagnostics::new();
@@ -221,9 +265,9 @@ impl Reader {
         }
     }
 
-    fn json(&mut self, file: &SourceFile, text: &Text<'_>) {
+    fn json(&mut self, file: &SourceFile, id: FileId, text: &Text<'_>) {
         let bytes = text.bytes();
-        let parsed = yaml::json::parse(file.id, bytes).and_then(|root| object(&root));
+        let parsed = yaml::json::parse(id, bytes).and_then(|root| object(&root));
         match parsed {
             Ok(value) => self.add(value),
             Err(found) => {

@@ -9,6 +9,7 @@ mod dispatch;
 pub mod facts;
 pub mod helm;
 pub mod kustomize;
+mod plugin;
 mod trace;
 
 use crate::diag::{Cause, Diagnostic, Diagnostics};

@@ -23,6 +23,23 @@ pub(super) struct Environment<'a> {
 }
 
 impl Environment<'_> {
+    /// All variables, as programs get them.
+    pub(super) fn all(&self) -> Vec<(&'static str, String)> {
+        let names = [
+            "ARGOCD_APP_NAME",
+            "ARGOCD_APP_NAMESPACE",
+            "ARGOCD_APP_PROJECT_NAME",
+            "ARGOCD_APP_REVISION",
+            "ARGOCD_APP_REVISION_SHORT",
+            "ARGOCD_APP_REVISION_SHORT_8",
+            "ARGOCD_APP_SOURCE_REPO_URL",
+            "ARGOCD_APP_SOURCE_PATH",
+            "ARGOCD_APP_SOURCE_TARGET_REVISION",
+        ];
+        // A folder without git has no commit: the variable is empty then.
+        names.map(|name| (name, self.value(name, Span::NONE).unwrap_or_default().to_owned())).to_vec()
+    }
+
     /// The value of a variable.
     ///
     /// # Errors

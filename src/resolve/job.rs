@@ -8,6 +8,7 @@ use crate::diag::Diagnostics;
 use crate::expand::Unit;
 use crate::path::FilePath;
 use crate::project::{Rules, Target};
+use crate::read::PluginRule;
 use crate::source::SourceRequest;
 use crate::span::Span;
 use crate::yaml::Node;
@@ -50,6 +51,8 @@ pub enum Renderer {
         options: Option<Node>,
         /// Whether argocd-cm leaves Jsonnet switched on.
         jsonnet: bool,
+        /// What templates see, where fleet.yaml says that files which end in `.j2` are some.
+        templates: Option<Node>,
     },
     /// A kustomization: `spec.source.kustomize`, and the build options of argocd-cm.
     Kustomize {
@@ -60,8 +63,19 @@ pub enum Renderer {
     },
     /// A chart, and what `helm template` is called with.
     Helm(Arc<HelmOptions>),
-    /// A plugin: not yet supported.
-    Plugin(Option<Node>),
+    /// A config management plugin.
+    Plugin(Arc<PluginOptions>),
+}
+
+/// What a plugin is started with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PluginOptions {
+    /// Its name.
+    pub name: String,
+    /// The program, where fleet.yaml allows one under this name.
+    pub program: Option<PluginRule>,
+    /// Variables; none where there is no program.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// What Argo CD calls `helm template` with, from `spec.source.helm`. Without what makes no difference (`version`, `passCredentials`), so

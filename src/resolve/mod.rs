@@ -12,6 +12,7 @@ mod environment;
 mod helm;
 mod job;
 mod patch;
+mod plugin;
 mod projects;
 mod source;
 #[cfg(test)]
@@ -20,12 +21,13 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::application::{ANY_NAMESPACE, AppKey, Application, DEFAULT_NAMESPACE, Destination, Source};
+use crate::cluster::Cluster;
 use crate::diag::{Diagnostic, Diagnostics, Warned};
 use crate::expand::Unit;
 use crate::read::{self, Fleet, Instance};
 use crate::span::Span;
 use crate::world::World;
-use crate::yaml::Node;
+use crate::yaml::{Map, Node};
 pub use job::*;
 
 /// Resolves every unit: its cluster, and a job for each of its sources.
@@ -60,6 +62,7 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
         // What is refused is not even fetched.
         let wanted = if errors.has_errors() { &[] } else { application.sources.as_slice() };
         let nondeterminism = nondeterminism(&application.key, fleet);
+        let templates = templates(application, destination, place, fleet);
         let references = references(wanted, destination, &sources);
         let api = facts.entry(cluster).or_insert_with(|| std::sync::Arc::new(place.facts.api()));
         for (index, source) in wanted.iter().enumerate() {
@@ -67,6 +70,8 @@ pub fn resolve(units: Vec<Unit>, fleet: &Fleet, world: &dyn World) -> Warned<Res
                 app_name: &app_name,
                 name: &application.key.name,
                 nondeterminism: &nondeterminism,
+                templates: templates.as_ref(),
+                plugins: &fleet.plugins,
                 facts: api,
                 references: &references,
                 namespace: &destination.namespace,
@@ -145,12 +150,42 @@ fn any_namespace(application: &Application, destination: &Destination) -> Option
 
 /// What fleet.yaml says of an application's templates.
 fn nondeterminism(key: &AppKey, fleet: &Fleet) -> Nondeterminism {
-    let rule = fleet.application_rules.iter().find(|rule| rule.name.matches(&key.name));
-    match rule.map(|rule| rule.nondeterminism).unwrap_or_default() {
+    let mut rules = fleet.application_rules.iter().filter(|rule| rule.name.matches(&key.name));
+    match rules.find_map(|rule| rule.nondeterminism).unwrap_or_default() {
         read::Nondeterminism::Refuse => Nondeterminism::Refuse,
         read::Nondeterminism::Derive { since } => Nondeterminism::Derive { application: key.to_string(), since },
         read::Nondeterminism::Allow => Nondeterminism::Allow(key.to_string()),
     }
+}
+
+/// What the templates of an application see, where fleet.yaml says that it has some: `app` without its source, `cluster`, `values`.
+fn templates(application: &Application, destination: &Destination, cluster: &Cluster, fleet: &Fleet) -> Option<Node> {
+    let key = &application.key;
+    let mut rules = fleet.application_rules.iter().filter(|rule| rule.name.matches(&key.name));
+    let values = rules.find_map(|rule| rule.templates.as_ref())?;
+    let texts = |pairs: &[(&str, &str)]| {
+        let mut map = Map::new();
+        for (name, text) in pairs {
+            map.insert(*name, Node::str(*text));
+        }
+        map
+    };
+    let strings = |pairs: &BTreeMap<String, String>| {
+        Node::map(pairs.iter().map(|(name, text)| (Node::str(name.as_str()), Node::str(text.as_str()))).collect())
+    };
+    let app = [
+        ("name", key.name.as_str()),
+        ("namespace", destination.namespace.as_str()),
+        ("project", application.project.as_str()),
+    ];
+    let mut place = texts(&[("name", cluster.name.as_str()), ("server", cluster.server.as_str())]);
+    place.insert("labels", strings(&cluster.labels));
+    place.insert("annotations", strings(&cluster.annotations));
+    let mut scope = Map::new();
+    scope.insert("app", Node::map(texts(&app)));
+    scope.insert("cluster", Node::map(place));
+    scope.insert("values", values.clone());
+    Some(Node::map(scope))
 }
 
 /// The sources that others may take values files from, by `$name`.

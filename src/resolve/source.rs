@@ -11,12 +11,12 @@ use rustc_hash::FxHashMap;
 use super::environment::Environment;
 use super::helm::{self, Reference};
 use super::job::{Job, Nondeterminism, Renderer};
-use super::patch;
+use super::{patch, plugin};
 use crate::application::Source;
 use crate::cluster::ApiFacts;
 use crate::diag::{Cause, Checked, Diagnostic, Diagnostics};
 use crate::path::{FilePath, PathError, TreePath};
-use crate::read::{Engines, Settings};
+use crate::read::{Engines, PluginRule, Settings};
 use crate::source::{SourceKind, SourceRequest, without_credentials};
 use crate::span::Span;
 use crate::world::{EntryKind, Lookup, Tree, World};
@@ -57,6 +57,10 @@ pub(super) struct Context<'a> {
     pub(super) project: &'a str,
     /// What its templates get that ask for randomness or the clock.
     pub(super) nondeterminism: &'a Nondeterminism,
+    /// What its templates see, where its folders hold templates; without what is of the source.
+    pub(super) templates: Option<&'a Node>,
+    /// The plugins that fleet.yaml allows.
+    pub(super) plugins: &'a [PluginRule],
     /// What is known of the cluster's API.
     pub(super) facts: &'a Arc<ApiFacts>,
     /// The sources with `ref`, by `$name`.
@@ -301,13 +305,21 @@ fn renderer(
     let environment = environment(source, context, tree);
     Ok(match tool {
         Tool::Helm => Renderer::Helm(helm_options(source, path, context, tree, engines)?),
-        Tool::Plugin => Renderer::Plugin(source.plugin.clone()),
+        Tool::Plugin => {
+            Renderer::Plugin(plugin::options(source.plugin.as_ref(), context.plugins, &environment, context.facts)?)
+        }
         Tool::Directory => {
             let mut options = source.directory.clone();
             if let Some(options) = &mut options {
                 environment.directory(options)?;
             }
-            Renderer::Directory { options: some(options), jsonnet: enabled(settings, "jsonnet.enable") }
+            let mut templates = context.templates.cloned();
+            if let Some(app) = templates.as_mut().and_then(|scope| scope.get_mut("app")).and_then(Node::map_mut) {
+                app.insert("path", Node::str(source.path.as_str()));
+                app.insert("repoURL", Node::str(without_credentials(&source.repo_url)));
+                app.insert("targetRevision", Node::str(source.target_revision.as_str()));
+            }
+            Renderer::Directory { options: some(options), jsonnet: enabled(settings, "jsonnet.enable"), templates }
         }
         Tool::Kustomize => {
             let mut edits = source.kustomize.clone();

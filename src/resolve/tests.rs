@@ -85,14 +85,14 @@ fn summary(warned: &Warned<Resolved>, fleet: &Fleet) -> Vec<String> {
                         text.trim_end().replace('\n', "; ")
                     };
                     let what = match &job.renderer {
-                        Renderer::Directory { options, jsonnet } => {
+                        Renderer::Directory { options, jsonnet, .. } => {
                             format!("directory {}{}", yaml(options), if *jsonnet { "" } else { "no jsonnet" })
                         }
                         Renderer::Kustomize { edits, build_options } => {
                             format!("kustomize {}{build_options}", yaml(edits))
                         }
                         Renderer::Helm(options) => helm_line(options),
-                        Renderer::Plugin(options) => format!("plugin {}", yaml(options)),
+                        Renderer::Plugin(options) => format!("plugin name: {}", options.name),
                     };
                     format!("{} {}", job.directory.path, what.trim_end())
                 });

@@ -92,6 +92,15 @@ fn slug(name: &str, max: i64, smart: bool) -> Result<String, Failure> {
     Ok(slug.to_owned())
 }
 
+/// `slug.Make` of a name with at most 50 letters and `_` as `-`, as the pull request generator makes it of branches. Letters beyond ASCII become dashes,
+/// where the library has tables of what they sound like.
+pub fn slug_of(name: &str) -> String {
+    let plain: String = name.trim().replace('&', "and").replace('@', "at").to_lowercase();
+    let plain: String = plain.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    // The maximum is in range.
+    slug(&plain, 50, true).unwrap_or_default()
+}
+
 fn to_yaml(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
     let node = convert::to_yaml(&args.any(0))
         .map_err(|failure| Failure::new(format!("error marshaling into JSON: {}", failure.message)))?;

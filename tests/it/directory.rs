@@ -19,7 +19,7 @@ fn render(folder: &Path) -> Result<Vec<String>, Vec<String>> {
     let world = FileWorld::open(folder).unwrap();
     let directory = FilePath::new(FileWorld::TREE, TreePath::new("app").unwrap());
     let options = Node::map(Map::from_iter([(Node::str("recurse"), Node::bool(true))]));
-    match directory::build(&world, &directory, Some(&options), true) {
+    match directory::build(&world, &directory, Some(&options), true, None) {
         Ok(rendered) => {
             let name =
                 |body: &Node| body.at(&["metadata", "name"]).and_then(Node::as_str).unwrap_or_default().to_owned();

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
-const VOCABULARY: [&str; 8] = ["application", "cluster", "diag", "digest", "path", "source", "span", "world"];
+const VOCABULARY: [&str; 9] =
+    ["application", "cluster", "diag", "digest", "path", "question", "source", "span", "world"];
 const LAYERS: [(&str, &[&str]); 25] = [
     ("yaml", &[]),
     ("template", &["yaml"]),

@@ -1,10 +1,11 @@
-//! Facts about clusters: the fields of an entry of `clusters`, and the files that `facts` names.
+//! Facts about clusters: the fields of an entry of `clusters`, the files that `facts` names, and those that lie as
+//! `clusters/<name>.facts.yaml` (the name percent-encoded where it is no file name).
 //!
 //! A file that is missing, is of another kind or has an unknown field is an error: a render must never depend on facts that nobody gave.
 
-use super::{items, pairs, table, text};
+use super::{Configuration, items, pairs, table, text};
 use crate::argo;
-use crate::cluster::Facts;
+use crate::cluster::{FACTS_ENDING, FACTS_FOLDER, Facts};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::path::FilePath;
 use crate::span::{Span, Spanned};
@@ -19,6 +20,26 @@ pub(super) struct Files<'a> {
 }
 
 impl Files<'_> {
+    /// The files in `clusters/` whose name says whose facts they are.
+    pub(super) fn collect(&self, value: &mut Configuration, found: &mut Diagnostics) {
+        let Ok(folder) = self.root.join(FACTS_FOLDER) else { return };
+        if !self.world.stat(&folder).is_some_and(|kind| kind.is_directory()) {
+            return;
+        }
+        let Some(entries) = found.take(self.world.list(&folder)) else { return };
+        for entry in entries.iter().filter(|entry| entry.kind.is_file()) {
+            let Some(name) = entry.name.strip_suffix(FACTS_ENDING).filter(|name| !name.is_empty()) else { continue };
+            let Ok(path) = folder.join(&entry.name) else { continue };
+            let Some(source) = found.take(self.world.read(&path)) else { continue };
+            let place = Span::new(source.id, 0, 0);
+            let file = Spanned::new(format!("{FACTS_FOLDER}/{}", entry.name), place);
+            let facts = self.read(&file, found);
+            let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+            value.facts.insert(name, Spanned::new(facts, place));
+            value.fact_files.push(path.path);
+        }
+    }
+
     /// What a file says; nothing where it cannot be read, which is an error.
     pub(super) fn read(&self, file: &Spanned<String>, found: &mut Diagnostics) -> Facts {
         let named = |message: String| Diagnostic::error("read/facts", file.span, message);

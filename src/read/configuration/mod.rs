@@ -13,14 +13,15 @@ pub use json_schema::json_schema;
 use std::collections::BTreeMap;
 
 use super::fleet::{
-    ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, Repository, SharedObject, Tracking,
+    ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, PluginRule, Repository, SecretPolicy,
+    SharedObject, Tracking,
 };
 use crate::argo::{self, cluster_name_problem, dns_label_problem};
 use crate::cluster::Facts;
 use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
 use crate::k8s::glob::Glob;
 use crate::k8s::selector::{Selector, Values};
-use crate::path::FilePath;
+use crate::path::{FilePath, TreePath};
 use crate::source::without_credentials;
 use crate::span::{Span, Spanned};
 use crate::world::World;
@@ -56,6 +57,14 @@ pub struct Configuration {
     pub shared: Vec<SharedObject>,
     /// `apply`.
     pub apply: Apply,
+    /// `secrets`.
+    pub secrets: SecretPolicy,
+    /// `plugins`.
+    pub plugins: Vec<PluginRule>,
+    /// What the files `clusters/<name>.facts.yaml` say, by the name of the cluster.
+    pub facts: BTreeMap<String, Spanned<Facts>>,
+    /// The files that facts were read from.
+    pub fact_files: Vec<TreePath>,
 }
 
 /// Engine versions where somebody chose them.
@@ -140,6 +149,7 @@ pub enum Whom {
 pub fn configuration(world: &dyn World, root: &FilePath) -> Warned<Configuration> {
     let mut diagnostics = Diagnostics::new();
     let mut value = Configuration::default();
+    facts::Files { world, root }.collect(&mut value, &mut diagnostics);
     let found: Vec<FilePath> = NAMES
         .iter()
         .filter_map(|name| root.join(name).ok())
@@ -232,7 +242,8 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
     }
     instances_have_definitions(document, value, found);
     for node in items(document, "clusters") {
-        value.clusters.extend(cluster(node, files, value, found));
+        let entry = cluster(node, files, value, found);
+        value.clusters.extend(entry);
     }
     let contexts = document.get("contexts").and_then(Node::as_map).into_iter().flat_map(|map| map.iter());
     value.contexts = contexts.filter_map(|(key, value)| Some((spanned(key)?, spanned(value)?))).collect();
@@ -258,8 +269,17 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
         value.apply = apply::lower(node, found);
     }
     value.output = output(document);
+    value.secrets = match document.get("secrets").and_then(Node::as_str) {
+        Some("allow") => SecretPolicy::Allow,
+        Some("omit") => SecretPolicy::Omit,
+        Some("refuse") => SecretPolicy::Refuse,
+        _ => SecretPolicy::Warn,
+    };
     for node in items(document, "applications") {
         value.applications.extend(application_rule(node, found));
+    }
+    for node in items(document, "plugins") {
+        value.plugins.extend(plugin_rule(node, &value.plugins, found));
     }
     for node in items(document, "shared") {
         let field = |name: &str, default: &str| node.get(name).and_then(text).unwrap_or_else(|| default.to_owned());
@@ -296,7 +316,7 @@ fn instances_have_definitions(document: &Node, value: &Configuration, found: &mu
 fn cluster(
     node: &Node,
     files: &facts::Files<'_>,
-    value: &Configuration,
+    value: &mut Configuration,
     found: &mut Diagnostics,
 ) -> Option<ClusterEntry> {
     let error = |message: &str| Diagnostic::error("read/cluster", node.span(), message);
@@ -336,7 +356,9 @@ fn cluster(
         unknown.hints.extend(crate::diag::did_you_mean(instance, value.instances.iter().map(|i| i.name.as_str())));
         found.push(unknown);
     }
-    let mut facts = node.get("facts").and_then(spanned).map(|file| files.read(&file, found)).unwrap_or_default();
+    let named = node.get("facts").and_then(spanned);
+    value.fact_files.extend(named.as_ref().and_then(|file| Some(files.root.join(file).ok()?.path)));
+    let mut facts = named.map(|file| files.read(&file, found)).unwrap_or_default();
     facts.extend(facts::lower(node, found));
     Some(ClusterEntry {
         whom,
@@ -351,6 +373,32 @@ fn cluster(
     })
 }
 
+fn plugin_rule(node: &Node, known: &[PluginRule], found: &mut Diagnostics) -> Option<PluginRule> {
+    let list = |field: &str| -> Vec<String> { items(node, field).iter().filter_map(text).collect() };
+    let name = node.get("name").and_then(text)?;
+    let mut wrong = |field: &str, message: &str| {
+        let span = node.get(field).map_or(node.span(), Node::span);
+        found.push(Diagnostic::error("read/plugins", span, message.to_owned()));
+    };
+    if known.iter().any(|rule| rule.name == name) {
+        wrong("name", "two plugins have this name");
+    }
+    let command = list("command");
+    if command.first().is_none_or(String::is_empty) {
+        wrong("command", "a plugin needs a program");
+    }
+    let seconds = match node.get("timeoutSeconds").map(|node| node.text().and_then(|text| text.parse().ok())) {
+        None => 60,
+        Some(Some(seconds @ 1..=3600)) => seconds,
+        Some(_) => {
+            wrong("timeoutSeconds", "the time must be between 1 and 3600 seconds");
+            60
+        }
+    };
+    let repository = node.get("files").and_then(Node::as_str) == Some("repository");
+    Some(PluginRule { name, command, passed: list("environment"), seconds, repository })
+}
+
 fn application_rule(node: &Node, found: &mut Diagnostics) -> Option<ApplicationRule> {
     let name = node.get("name")?;
     let Some(glob) = Glob::new(name.as_str()?, "") else {
@@ -358,27 +406,44 @@ fn application_rule(node: &Node, found: &mut Diagnostics) -> Option<ApplicationR
         return None;
     };
     let since = node.get("since");
-    let nondeterminism = match node.get("nondeterminism").and_then(Node::as_str)? {
-        "allow" => {
+    let nondeterminism = match node.get("nondeterminism").and_then(Node::as_str) {
+        None => {
+            if let Some(since) = since {
+                let message = "`since` goes with `nondeterminism: derive`";
+                found.push(Diagnostic::error("read/applications", since.span(), message));
+            }
+            None
+        }
+        Some("allow") => {
             if let Some(since) = since {
                 let message = "`since` goes with `derive`; with `allow` templates read the clock";
                 found.push(Diagnostic::error("read/applications", since.span(), message));
             }
-            Nondeterminism::Allow
+            Some(Nondeterminism::Allow)
         }
-        "derive" => {
+        Some("derive") => {
             let day = since.map(|node| (node, node.as_str().and_then(day)));
             if let Some((node, None)) = day {
                 let message = format!("`{}` is no day", node.text().unwrap_or_default());
                 let error = Diagnostic::error("read/applications", node.span(), message);
                 found.push(error.hint("write it as \"2026-01-31\""));
             }
-            Nondeterminism::Derive { since: day.and_then(|(_, day)| day) }
+            Some(Nondeterminism::Derive { since: day.and_then(|(_, day)| day) })
         }
         // Said by the check of the format.
-        _ => return None,
+        Some(_) => return None,
     };
-    Some(ApplicationRule { name: glob, nondeterminism })
+    let values = node.get("values");
+    let templates = match (node.get("templates"), values) {
+        (Some(_), values) => Some(values.cloned().unwrap_or_else(|| Node::map(yaml::Map::new()))),
+        (None, Some(values)) => {
+            let message = "`values` goes with `templates: minijinja`";
+            found.push(Diagnostic::error("read/applications", values.span(), message));
+            None
+        }
+        (None, None) => None,
+    };
+    Some(ApplicationRule { name: glob, nondeterminism, templates, span: name.span() })
 }
 
 /// Nanoseconds from the Unix epoch to a day, written `YYYY-MM-DD`.

@@ -1,6 +1,6 @@
 //! The fields of `fleet.yaml`: the one source for reading it, for its errors, and for its JSON Schema.
 
-use crate::argo::schema::Shape::{Bool, List, Map, OneOf, String, Struct};
+use crate::argo::schema::Shape::{Bool, Int, List, Map, OneOf, Raw, String, Struct};
 use crate::argo::schema::{Field, Type, opt, req};
 use crate::argo::tables::LABEL_SELECTOR;
 use crate::cluster::{FACTS_API_VERSION, FACTS_KIND};
@@ -31,7 +31,12 @@ pub(super) static FLEET: Type = Type::closed(
         opt("output", Struct(&OUTPUT)).doc("How bundles are laid out."),
         opt("apply", Struct(&APPLY)).doc("How the fleet is planned and applied."),
         opt("applications", List(&Struct(&APPLICATION_RULE)))
-            .doc("What holds for single applications; the first entry that an application's name matches counts."),
+            .doc("What holds for single applications; for each field the first entry counts that has it and that an application's name matches."),
+        opt("plugins", List(&Struct(&PLUGIN)))
+            .doc("Config management plugins that may render, each by one program. Without an entry here no program is ever started."),
+        opt("secrets", OneOf(&["warn", "allow", "omit", "refuse"])).doc(
+            "What happens to Secrets whose data stands readable in the bundles: they are written with a warning (default) or without, left out (and not deleted where they are), or their application is held. Placeholders of secret managers are no readable data.",
+        ),
         opt("shared", List(&Struct(&SHARED))).doc("Objects that several applications may claim on one cluster."),
     ],
 );
@@ -165,12 +170,30 @@ static APPLICATION_RULE: Type = Type::closed(
     "ApplicationRule",
     &[
         req("name", String).must().doc("Glob of names of Applications."),
-        req("nondeterminism", OneOf(&["derive", "allow"])).must().doc(
+        opt("nondeterminism", OneOf(&["derive", "allow"])).doc(
             "What templates get that ask for randomness or the clock, which is an error otherwise: `derive`, values that follow from a secret key (`--derive-key`), the same on every run; `allow`, new ones on every run.",
         ),
         opt("since", String).doc(
             "With `derive`: the day that templates take for today, as \"2026-01-31\"; certificates are valid from then on.",
         ),
+        opt("templates", OneOf(&["minijinja"])).doc(
+            "Files of the application's folder that end in `.yaml.j2`, `.yml.j2` or `.json.j2` are minijinja templates of manifests, with `app`, `cluster` and `values` in scope. Argo CD itself does not read such files.",
+        ),
+        opt("values", Raw).doc("With `templates`: what they see as `values`."),
+    ],
+);
+
+static PLUGIN: Type = Type::closed(
+    "Plugin",
+    &[
+        req("name", String).must().doc("The plugin's name, as `spec.source.plugin.name` has it."),
+        req("command", List(&String)).must().doc(
+            "The program with its arguments. It prints manifests; it is started in a copy of the application's folder, with Argo CD's variables (ARGOCD_APP_…, ARGOCD_ENV_…, PARAM_…).",
+        ),
+        opt("environment", List(&String)).doc("Names of variables of fleetc's own environment that it gets too, such as PATH; default none."),
+        opt("timeoutSeconds", Int).doc("How long it may take; default 60."),
+        opt("files", OneOf(&["application", "repository"]))
+            .doc("What it sees: the application's folder (default), or the whole repository, started in the application's folder."),
     ],
 );
 

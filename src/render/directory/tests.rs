@@ -21,7 +21,7 @@ fn render_bytes(files: &[(&str, &[u8])], options: &str, jsonnet: bool) -> Vec<St
     let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or_default().to_owned();
     let place =
         |span| world.sources().locate(span).map(|place| format!("{}:{}: ", place.file, place.line)).unwrap_or_default();
-    match build(&world, &directory, options.as_ref(), jsonnet) {
+    match build(&world, &directory, options.as_ref(), jsonnet, None) {
         Ok(rendered) => {
             let objects = rendered.resources.iter().map(|resource| {
                 let name = text(resource.body.at(&["metadata", "name"]));

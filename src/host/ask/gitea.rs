@@ -1,0 +1,94 @@
+//! Gitea and Forgejo (`pull_request/gitea.go`, `scm_provider/gitea.go`).
+
+use serde_json::Value;
+
+use super::{Host, Provider, Pull, Repository, Web, address, flag, names, number, segment, text, token, wanted};
+use crate::host::fetch::Fault;
+use crate::yaml::Node;
+
+pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
+    let mut base = address(node, "https://gitea.com");
+    if !base.ends_with("/api/v1") {
+        base.push_str("/api/v1");
+    }
+    Host { web, base, token: token(variable, &["GITEA_TOKEN"]) }
+}
+
+/// Open pull requests that have all the labels; `None` where there is no such repository.
+pub(super) fn pulls(host: &Host<'_>, node: &Node) -> Result<Option<Vec<Pull>>, Fault> {
+    let (owner, repo) = (segment(node.str_at(&["owner"])), segment(node.str_at(&["repo"])));
+    let labels = wanted(node, "labels");
+    let Some(items) = host.list(&format!("/repos/{owner}/{repo}/pulls?state=open&limit=50"))? else { return Ok(None) };
+    let mut out = Vec::new();
+    for item in &items {
+        let own = names(item.get("labels"));
+        if labels.iter().all(|label| own.contains(label)) {
+            out.push(Pull {
+                number: number(item, "number")?,
+                title: text(item, &["title"])?,
+                branch: text(item, &["head", "ref"])?,
+                target: text(item, &["base", "ref"])?,
+                sha: text(item, &["head", "sha"])?,
+                labels: own,
+                author: text(item, &["user", "login"])?,
+            });
+        }
+    }
+    Ok(Some(out))
+}
+
+/// The repositories of an organization.
+pub(super) struct Owner<'a> {
+    pub(super) host: Host<'a>,
+    pub(super) node: &'a Node,
+}
+
+impl Provider for Owner<'_> {
+    fn repositories(&self, protocol: &str) -> Result<Vec<Repository>, Fault> {
+        let owner = self.node.str_at(&["owner"]);
+        let Some(items) = self.host.list(&format!("/orgs/{}/repos?limit=50", segment(owner)))? else {
+            return Err(Fault::lasting(format!("Gitea knows no organization `{owner}`, or the token may not see it")));
+        };
+        let mut out = Vec::new();
+        for item in &items {
+            if flag(self.node, "excludeArchivedRepos", false) && item.get("archived") == Some(&Value::Bool(true)) {
+                continue;
+            }
+            let (organization, name) = (text(item, &["owner", "login"])?, text(item, &["name"])?);
+            let labels = format!("/repos/{}/{}/labels?limit=50", segment(&organization), segment(&name));
+            let labels = names(self.host.list(&labels)?.map(Value::Array).as_ref());
+            out.push(Repository {
+                organization,
+                name,
+                id: number(item, "id")?,
+                url: text(item, &[if protocol == "https" { "html_url" } else { "ssh_url" }])?,
+                branch: text(item, &["default_branch"])?,
+                sha: String::new(),
+                labels,
+            });
+        }
+        Ok(out)
+    }
+
+    fn branches(&self, repository: &Repository) -> Result<Vec<Repository>, Fault> {
+        let place = format!("/repos/{}/{}/branches", segment(&repository.organization), segment(&repository.name));
+        let at = |item: &Value| Ok(repository.at(text(item, &["name"])?, text(item, &["commit", "id"])?));
+        if flag(self.node, "allBranches", false) {
+            return self.host.list(&format!("{place}?limit=50"))?.unwrap_or_default().iter().map(at).collect();
+        }
+        let branch = self.host.one(&format!("{place}/{}", segment(&repository.branch)))?;
+        branch.iter().map(at).collect()
+    }
+
+    fn has_path(&self, repository: &Repository, path: &str) -> Result<bool, Fault> {
+        let file: Vec<String> = path.split('/').map(segment).collect();
+        let place = format!(
+            "/repos/{}/{}/contents/{}?ref={}",
+            segment(&repository.organization),
+            segment(&repository.name),
+            file.join("/"),
+            segment(&repository.branch)
+        );
+        Ok(self.host.one(&place)?.is_some())
+    }
+}

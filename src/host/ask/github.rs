@@ -1,0 +1,102 @@
+//! GitHub (`pull_request/github.go`, `scm_provider/github.go`).
+
+use serde_json::Value;
+
+use super::{Host, Provider, Pull, Repository, Web, address, flag, names, number, segment, text, token, wanted};
+use crate::host::fetch::Fault;
+use crate::yaml::Node;
+
+pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
+    let mut base = address(node, "https://api.github.com");
+    // A server of one's own has its API below this path, unless its name says that it is the API.
+    let name = base.split("://").nth(1).unwrap_or_default();
+    if !base.ends_with("/api/v3") && !name.starts_with("api.") && !name.contains(".api.") {
+        base.push_str("/api/v3");
+    }
+    Host { web, base, token: token(variable, &["GITHUB_TOKEN", "GH_TOKEN"]) }
+}
+
+/// Open pull requests that have all the labels; `None` where there is no such repository.
+pub(super) fn pulls(host: &Host<'_>, node: &Node) -> Result<Option<Vec<Pull>>, Fault> {
+    let (owner, repo) = (segment(node.str_at(&["owner"])), segment(node.str_at(&["repo"])));
+    let labels = wanted(node, "labels");
+    let Some(items) = host.list(&format!("/repos/{owner}/{repo}/pulls?per_page=100"))? else { return Ok(None) };
+    let mut out = Vec::new();
+    for item in &items {
+        let own = names(item.get("labels"));
+        if labels.iter().all(|label| own.contains(label)) {
+            out.push(Pull {
+                number: number(item, "number")?,
+                title: text(item, &["title"])?,
+                branch: text(item, &["head", "ref"])?,
+                target: text(item, &["base", "ref"])?,
+                sha: text(item, &["head", "sha"])?,
+                labels: own,
+                author: text(item, &["user", "login"])?,
+            });
+        }
+    }
+    Ok(Some(out))
+}
+
+/// The repositories of an organization.
+pub(super) struct Organization<'a> {
+    pub(super) host: Host<'a>,
+    pub(super) node: &'a Node,
+}
+
+impl Provider for Organization<'_> {
+    fn repositories(&self, protocol: &str) -> Result<Vec<Repository>, Fault> {
+        let organization = self.node.str_at(&["organization"]);
+        let path = format!("/orgs/{}/repos?per_page=100", segment(organization));
+        let Some(items) = self.host.list(&path)? else {
+            return Err(Fault::lasting(format!(
+                "GitHub knows no organization `{organization}`, or the token may not see it"
+            )));
+        };
+        let mut out = Vec::new();
+        for item in &items {
+            if flag(self.node, "excludeArchivedRepos", false) && item.get("archived") == Some(&Value::Bool(true)) {
+                continue;
+            }
+            out.push(Repository {
+                organization: text(item, &["owner", "login"])?,
+                name: text(item, &["name"])?,
+                id: number(item, "id")?,
+                url: text(item, &[if protocol == "https" { "clone_url" } else { "ssh_url" }])?,
+                branch: text(item, &["default_branch"])?,
+                sha: String::new(),
+                labels: names(item.get("topics")),
+            });
+        }
+        Ok(out)
+    }
+
+    fn branches(&self, repository: &Repository) -> Result<Vec<Repository>, Fault> {
+        let place = format!("/repos/{}/{}", segment(&repository.organization), segment(&repository.name));
+        let at = |item: &Value| Ok(repository.at(text(item, &["name"])?, text(item, &["commit", "sha"])?));
+        if flag(self.node, "allBranches", false) {
+            return self
+                .host
+                .list(&format!("{place}/branches?per_page=100"))?
+                .unwrap_or_default()
+                .iter()
+                .map(at)
+                .collect();
+        }
+        let branch = self.host.one(&format!("{place}/branches/{}", segment(&repository.branch)))?;
+        branch.iter().map(at).collect()
+    }
+
+    fn has_path(&self, repository: &Repository, path: &str) -> Result<bool, Fault> {
+        let file: Vec<String> = path.split('/').map(segment).collect();
+        let place = format!(
+            "/repos/{}/{}/contents/{}?ref={}",
+            segment(&repository.organization),
+            segment(&repository.name),
+            file.join("/"),
+            segment(&repository.branch)
+        );
+        Ok(self.host.one(&place)?.is_some())
+    }
+}

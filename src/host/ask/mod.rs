@@ -1,0 +1,394 @@
+//! Asks the APIs of Git hosts what generators ask: GitHub, GitLab, Gitea. `fleetc update` records what comes back ([`crate::question`]).
+//!
+//! What is asked and how answers are filtered follows Argo CD (`applicationset/services/pull_request`, `scm_provider`). An answer that is
+//! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Tokens go to the host that was asked first
+//! and nowhere else: a next page elsewhere is refused. Bitbucket, Azure DevOps, AWS CodeCommit, plugins and clusters are not asked.
+
+mod gitea;
+mod github;
+mod gitlab;
+#[cfg(test)]
+mod tests;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use regex::Regex;
+use serde_json::Value;
+
+use super::fetch::Fault;
+use crate::question::Question;
+use crate::yaml::{Map, Node};
+
+/// Pages of one list.
+const MAX_PAGES: usize = 1_000;
+
+/// What came back.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// Status of HTTP.
+    pub status: u16,
+    /// The `Link` header.
+    pub link: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// How requests are sent.
+pub trait Web {
+    /// Sends a GET, with a token as `Authorization: Bearer` that no redirect may carry elsewhere. A status other than success is no fault here.
+    ///
+    /// # Errors
+    /// No answer came.
+    fn get(&self, url: &str, token: Option<&str>) -> Result<Reply, Fault>;
+}
+
+/// Asks. `variable` gives the value of an environment variable: tokens are in `GITHUB_TOKEN` (or `GH_TOKEN`), `GITLAB_TOKEN`, `GITEA_TOKEN`.
+///
+/// # Errors
+/// The service is not reached, refuses, answers something else, or is none that is asked.
+pub fn ask(question: &Question, web: &dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Result<Node, Fault> {
+    let asked = &question.asked;
+    let has = |provider: &str| asked.get(provider).filter(|node| !node.is_null());
+    // The first in Argo CD's order counts.
+    match question.kind.as_str() {
+        "pullRequest" => {
+            let pulls = if let Some(node) = has("github") {
+                github::pulls(&github::host(node, web, variable), node)
+            } else if let Some(node) = has("gitlab") {
+                gitlab::pulls(&gitlab::host(node, web, variable), node)
+            } else if let Some(node) = has("gitea") {
+                gitea::pulls(&gitea::host(node, web, variable), node)
+            } else {
+                return Err(nobody(question));
+            };
+            let filters = filters(asked, &PULL_FILTERS)?;
+            match pulls? {
+                None => {
+                    let mut map = Map::new();
+                    map.insert("notFound", Node::bool(true));
+                    Ok(Node::map(map))
+                }
+                Some(pulls) => {
+                    let kept =
+                        pulls.into_iter().filter(|pull| filters.is_empty() || filters.iter().any(|f| pull.passes(f)));
+                    Ok(Node::seq(kept.map(Pull::node).collect()))
+                }
+            }
+        }
+        "scmProvider" => {
+            let protocol = asked.str_at(&["cloneProtocol"]);
+            let provider: Box<dyn Provider + '_> = if let Some(node) = has("github") {
+                Box::new(github::Organization { host: github::host(node, web, variable), node })
+            } else if let Some(node) = has("gitlab") {
+                Box::new(gitlab::Group { host: gitlab::host(node, web, variable), node })
+            } else if let Some(node) = has("gitea") {
+                Box::new(gitea::Owner { host: gitea::host(node, web, variable), node })
+            } else {
+                return Err(nobody(question));
+            };
+            let repositories = repositories(&*provider, protocol, asked)?;
+            Ok(Node::seq(repositories.into_iter().map(Repository::node).collect()))
+        }
+        _ => Err(nobody(question)),
+    }
+}
+
+fn nobody(question: &Question) -> Fault {
+    let who = question.asked.as_map().and_then(|map| map.keys().next().map(str::to_owned)).unwrap_or_default();
+    Fault::lasting(format!("fleetc does not ask what this `{}` generator asks (`{who}`)", question.kind))
+        .hint(format!("write the answer as `{}`, or use a `list` generator", question.path()))
+}
+
+/// A host with its token.
+pub(super) struct Host<'a> {
+    web: &'a dyn Web,
+    /// URL of the API, without slash at the end.
+    base: String,
+    token: Option<String>,
+}
+
+impl Host<'_> {
+    fn send(&self, url: &str) -> Result<Reply, Fault> {
+        let reply = self.web.get(url, self.token.as_deref())?;
+        match reply.status {
+            200..=299 | 404 => Ok(reply),
+            401 | 403 => Err(Fault::lasting(format!("{} refuses ({})", self.base, reply.status))
+                .hint("give a token that may read this, in the environment variable of the service")),
+            status @ (429 | 500..=599) => Err(Fault::passing(format!("{} is busy ({status})", self.base))),
+            status => Err(Fault::lasting(format!("{} answers with status {status}", self.base))),
+        }
+    }
+
+    fn parse(&self, reply: &Reply) -> Result<Value, Fault> {
+        serde_json::from_slice(&reply.body)
+            .map_err(|_| Fault::lasting(format!("{} answers something that is no JSON", self.base)))
+    }
+
+    /// One object; `None` where there is none.
+    fn one(&self, path: &str) -> Result<Option<Value>, Fault> {
+        let reply = self.send(&format!("{}{path}", self.base))?;
+        if reply.status == 404 {
+            return Ok(None);
+        }
+        self.parse(&reply).map(Some)
+    }
+
+    /// All pages of a list; `None` where there is none.
+    fn list(&self, path: &str) -> Result<Option<Vec<Value>>, Fault> {
+        let mut url = format!("{}{path}", self.base);
+        let mut out = Vec::new();
+        for page in 0..MAX_PAGES {
+            let reply = self.send(&url)?;
+            if reply.status == 404 && page == 0 {
+                return Ok(None);
+            }
+            let Value::Array(items) = self.parse(&reply)? else {
+                return Err(Fault::lasting(format!("{} does not answer with a list", self.base)));
+            };
+            out.extend(items);
+            match reply.link.as_deref().and_then(next) {
+                None => return Ok(Some(out)),
+                Some(next) if origin(next) == origin(&self.base) => url = next.to_owned(),
+                Some(_) => return Err(Fault::lasting(format!("{} names a next page on another host", self.base))),
+            }
+        }
+        Err(Fault::lasting(format!("{} has more than {MAX_PAGES} pages", self.base)))
+    }
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| start + at);
+    url.get(..end).unwrap_or(url)
+}
+
+/// The URL with `rel="next"` of a `Link` header.
+fn next(link: &str) -> Option<&str> {
+    link.split(',').find_map(|part| {
+        let (url, rest) = part.trim().strip_prefix('<')?.split_once('>')?;
+        rest.split(';').any(|attribute| matches!(attribute.trim(), "rel=\"next\"" | "rel=next")).then_some(url)
+    })
+}
+
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as one segment of a path or a value of a query.
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}
+
+/// A text of an answer.
+fn text(value: &Value, path: &[&str]) -> Result<String, Fault> {
+    let found = path.iter().try_fold(value, |value, key| value.get(key));
+    match found.and_then(Value::as_str) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(Fault::lasting(format!("the answer has no text `{}`", path.join(".")))),
+    }
+}
+
+fn number(value: &Value, key: &str) -> Result<i64, Fault> {
+    value.get(key).and_then(Value::as_i64).ok_or_else(|| Fault::lasting(format!("the answer has no number `{key}`")))
+}
+
+/// Names in a list of texts, or of objects with `name`.
+fn names(value: Option<&Value>) -> Vec<String> {
+    let items = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(|item| item.as_str().or_else(|| item.get("name")?.as_str())).map(str::to_owned).collect()
+}
+
+/// Texts of a generator's list.
+fn wanted(node: &Node, field: &str) -> Vec<String> {
+    let items = node.get(field).and_then(Node::as_seq).unwrap_or_default();
+    items.iter().filter_map(Node::text).map(str::to_owned).collect()
+}
+
+fn flag(node: &Node, field: &str, default: bool) -> bool {
+    node.get(field).and_then(Node::as_bool).unwrap_or(default)
+}
+
+fn strings(items: Vec<String>) -> Node {
+    Node::seq(items.into_iter().map(Node::str).collect())
+}
+
+/// An entry of `filters`: patterns by field, and lists of paths.
+struct Filter {
+    patterns: Vec<(&'static str, Regex)>,
+    exist: Vec<String>,
+    absent: Vec<String>,
+}
+
+const PULL_FILTERS: [&str; 3] = ["branchMatch", "targetBranchMatch", "titleMatch"];
+const SCM_FILTERS: [&str; 3] = ["repositoryMatch", "labelMatch", "branchMatch"];
+
+fn filters(asked: &Node, fields: &[&'static str]) -> Result<Vec<Filter>, Fault> {
+    let entries = asked.get("filters").and_then(Node::as_seq).unwrap_or_default();
+    entries
+        .iter()
+        .map(|entry| {
+            let mut patterns = Vec::new();
+            for field in fields {
+                let Some(pattern) = entry.get(field).and_then(Node::text) else { continue };
+                let compiled = Regex::new(pattern)
+                    .map_err(|_| Fault::lasting(format!("the filter `{field}` is no pattern: `{pattern}`")))?;
+                patterns.push((*field, compiled));
+            }
+            Ok(Filter { patterns, exist: wanted(entry, "pathsExist"), absent: wanted(entry, "pathsDoNotExist") })
+        })
+        .collect()
+}
+
+impl Filter {
+    fn accepts(&self, field: &str, test: impl Fn(&Regex) -> bool) -> bool {
+        self.patterns.iter().filter(|(known, _)| *known == field).all(|(_, pattern)| test(pattern))
+    }
+
+    fn is_of_repositories(&self) -> bool {
+        self.patterns.iter().any(|(field, _)| *field != "branchMatch")
+    }
+
+    fn is_of_branches(&self) -> bool {
+        self.patterns.iter().any(|(field, _)| *field == "branchMatch")
+            || !self.exist.is_empty()
+            || !self.absent.is_empty()
+    }
+}
+
+/// A pull request.
+struct Pull {
+    number: i64,
+    title: String,
+    branch: String,
+    target: String,
+    sha: String,
+    labels: Vec<String>,
+    author: String,
+}
+
+impl Pull {
+    fn passes(&self, filter: &Filter) -> bool {
+        filter.accepts("branchMatch", |pattern| pattern.is_match(&self.branch))
+            && filter.accepts("targetBranchMatch", |pattern| pattern.is_match(&self.target))
+            && filter.accepts("titleMatch", |pattern| pattern.is_match(&self.title))
+    }
+
+    fn node(self) -> Node {
+        let mut map = Map::new();
+        map.insert("number", Node::int(self.number));
+        map.insert("title", Node::str(self.title));
+        map.insert("branch", Node::str(self.branch));
+        map.insert("target_branch", Node::str(self.target));
+        map.insert("head_sha", Node::str(self.sha));
+        map.insert("labels", strings(self.labels));
+        map.insert("author", Node::str(self.author));
+        Node::map(map)
+    }
+}
+
+/// A repository, at a branch once that is known.
+#[derive(Clone)]
+struct Repository {
+    organization: String,
+    name: String,
+    id: i64,
+    url: String,
+    branch: String,
+    sha: String,
+    labels: Vec<String>,
+}
+
+impl Repository {
+    fn node(self) -> Node {
+        let mut map = Map::new();
+        map.insert("organization", Node::str(self.organization));
+        map.insert("repository", Node::str(self.name));
+        map.insert("repository_id", Node::int(self.id));
+        map.insert("url", Node::str(self.url));
+        map.insert("branch", Node::str(self.branch));
+        map.insert("sha", Node::str(self.sha));
+        map.insert("labels", strings(self.labels));
+        Node::map(map)
+    }
+
+    fn at(&self, branch: String, sha: String) -> Repository {
+        Repository { branch, sha, ..self.clone() }
+    }
+}
+
+/// Who has repositories.
+trait Provider {
+    fn repositories(&self, protocol: &str) -> Result<Vec<Repository>, Fault>;
+    /// The repository at its branches: all, or the default one where it exists.
+    fn branches(&self, repository: &Repository) -> Result<Vec<Repository>, Fault>;
+    fn has_path(&self, repository: &Repository, path: &str) -> Result<bool, Fault>;
+}
+
+/// Repositories that pass a filter, then those of their branches that do (`scm_provider.ListRepos`).
+fn repositories(provider: &dyn Provider, protocol: &str, asked: &Node) -> Result<Vec<Repository>, Fault> {
+    if !matches!(protocol, "" | "ssh" | "https") {
+        return Err(Fault::lasting(format!("the cloneProtocol `{protocol}` is neither ssh nor https")));
+    }
+    let filters = filters(asked, &SCM_FILTERS)?;
+    let of_repositories: Vec<&Filter> = filters.iter().filter(|filter| filter.is_of_repositories()).collect();
+    let of_branches: Vec<&Filter> = filters.iter().filter(|filter| filter.is_of_branches()).collect();
+    let mut out = Vec::new();
+    for repository in provider.repositories(protocol)? {
+        let passes = |filter: &&Filter| {
+            filter.accepts("repositoryMatch", |pattern| pattern.is_match(&repository.name))
+                && filter.accepts("labelMatch", |pattern| repository.labels.iter().any(|label| pattern.is_match(label)))
+        };
+        if !of_repositories.is_empty() && !of_repositories.iter().any(passes) {
+            continue;
+        }
+        for branch in provider.branches(&repository)? {
+            let mut passes = of_branches.is_empty();
+            for filter in &of_branches {
+                passes = passes || passes_branch(provider, &branch, filter)?;
+            }
+            if passes {
+                out.push(branch);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn passes_branch(provider: &dyn Provider, branch: &Repository, filter: &Filter) -> Result<bool, Fault> {
+    if !filter.accepts("branchMatch", |pattern| pattern.is_match(&branch.branch)) {
+        return Ok(false);
+    }
+    for (paths, wanted) in [(&filter.exist, true), (&filter.absent, false)] {
+        for path in paths {
+            if provider.has_path(branch, path.trim_end_matches('/'))? != wanted {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The questions of a fleet asked one after the other: the path of each answer's file below the fleet's root with its text, or why
+/// there is none.
+pub fn ask_all<'q>(
+    questions: impl IntoIterator<Item = &'q Question>,
+    web: &dyn Web,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Vec<(String, Result<String, Fault>)> {
+    let record = |question: &Question, answer: Node| {
+        question.record(&answer).map_err(|_| Fault::lasting("the answer has a number without JSON form"))
+    };
+    questions
+        .into_iter()
+        .map(|question| (question.path(), ask(question, web, variable).and_then(|answer| record(question, answer))))
+        .collect()
+}
+
+/// A token under one of several names.
+fn token(variable: &dyn Fn(&str) -> Option<String>, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| variable(name).filter(|token| !token.is_empty()))
+}
+
+/// The API's address: what is written, else the public one.
+fn address(node: &Node, default: &str) -> String {
+    let written = node.str_at(&["api"]).trim_end_matches('/');
+    if written.is_empty() { default.to_owned() } else { written.to_owned() }
+}
