@@ -3,8 +3,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use fleetc::compile::{Pins, parts, pins};
+use fleetc::compile::{Compiled, Pins, parts, pins};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
+use fleetc::host;
 use fleetc::lock::{FleetLock, Pin};
 use fleetc::source::{SourceKind, SourceRequest};
 use fleetc::span::Span;
@@ -14,7 +15,7 @@ use super::args::Update;
 use super::assembly::nothing_written;
 use super::progress::{short, shown};
 use super::report::{self, plural};
-use super::session::{Session, print_out, write_file};
+use super::session::{Session, is_offline, print_out, write_file};
 
 /// A source whose pin is not what it was.
 pub(crate) struct Moved {
@@ -54,6 +55,33 @@ fn is_meant(texts: &[String], source: &SourceRequest) -> bool {
     texts.is_empty() || texts.iter().any(|text| source.url.contains(text.as_str()) || chart.contains(text.as_str()))
 }
 
+/// Asks what the generators of the fleet ask, and records the answers; how many are not what they were.
+fn ask(session: &Session, compiled: &Compiled, diagnostics: &mut Diagnostics) -> usize {
+    if compiled.questions.is_empty() || is_offline() {
+        return 0;
+    }
+    let folder = session.world.folder();
+    let web = host::ask::client(folder);
+    let mut changed = 0;
+    for (path, answer) in host::ask::ask_all(compiled.questions.values(), &web, &|name| std::env::var(name).ok()) {
+        let file = folder.join(&path);
+        let failed = |why: String| {
+            Diagnostic::error("update/answer", Span::NONE, format!("`{path}`: {why}")).cause(Cause::Source)
+        };
+        match answer {
+            Ok(text) if std::fs::read_to_string(&file).is_ok_and(|old| old == text) => {}
+            Ok(text) => {
+                match file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| write_file(&file, &text)) {
+                    Ok(()) => changed += 1,
+                    Err(error) => diagnostics.push(failed(error.to_string())),
+                }
+            }
+            Err(fault) => diagnostics.push(fault.hint.into_iter().fold(failed(fault.reason), Diagnostic::hint)),
+        }
+    }
+    changed
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Update) -> ExitCode {
     let anew = |source: &SourceRequest| is_meant(&args.sources, source);
@@ -84,6 +112,7 @@ pub(crate) fn run(args: &Update) -> ExitCode {
         let message = format!("no source that this fleet uses has `{text}` in its URL or chart");
         diagnostics.push(Diagnostic::error("update/unknown", Span::NONE, message).cause(Cause::Usage));
     }
+    let recorded = if args.dry_run { 0 } else { ask(&session, &compiled, &mut diagnostics) };
     let mut written = false;
     if compiled.unknown_applications {
         diagnostics.push(nothing_written("an error leaves open which applications there are, and so which sources"));
@@ -128,6 +157,12 @@ pub(crate) fn run(args: &Update) -> ExitCode {
             (count, true) => format!("{} would move", plural(count, "pin")),
         };
         session.say(&what);
+        if recorded > 0 {
+            session.say(&format!(
+                "{} recorded in fleet.answers; run `fleetc update` again to pin what they name",
+                plural(recorded, "answer")
+            ));
+        }
     }
     ExitCode::from(report::exit_code(&diagnostics, false))
 }

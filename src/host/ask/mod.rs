@@ -7,6 +7,7 @@
 mod gitea;
 mod github;
 mod gitlab;
+mod online;
 #[cfg(test)]
 mod tests;
 
@@ -381,6 +382,8 @@ pub fn ask_all<'q>(
         .map(|question| (question.path(), ask(question, web, variable).and_then(|answer| record(question, answer))))
         .collect()
 }
+
+pub use online::client;
 
 /// A token under one of several names.
 fn token(variable: &dyn Fn(&str) -> Option<String>, names: &[&str]) -> Option<String> {

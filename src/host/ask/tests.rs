@@ -222,3 +222,27 @@ fn gitea() {
         "{found}"
     );
 }
+
+/// The real client against a server of one answer: the token arrives, the answer comes back.
+#[test]
+fn over_the_network() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = vec![0; 4096];
+        let count = stream.read(&mut request).unwrap();
+        let body = format!("[{}]", pull(4, "b", "preview"));
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).unwrap();
+        String::from_utf8_lossy(&request[..count]).to_lowercase()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let client = super::client(folder.path());
+    let asked = question("pullRequest", &format!("{{gitea: {{owner: o, repo: r, api: 'http://{address}'}}}}"));
+    let found = ask(&asked, &client, &|name| (name == "GITEA_TOKEN").then(|| "secret".to_owned())).unwrap();
+    assert!(to_json(&found).unwrap().contains(r#""number":4"#));
+    let request = server.join().unwrap();
+    assert!(request.starts_with("get /api/v1/repos/o/r/pulls?state=open&limit=50 "), "{request}");
+    assert!(request.contains("authorization: bearer secret"), "{request}");
+}

@@ -1,0 +1,29 @@
+//! Questions over the client that fetches sources: its proxies, authorities and timeouts; the token only where there is one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Reply, Web};
+use crate::host::fetch::http::{Ask, Client, Timeouts};
+use crate::host::fetch::{Credentials, Fault, Hidden, Login};
+
+/// Bytes of an answer that are taken.
+const LIMIT: u64 = 32 << 20;
+
+/// A client with the credentials of a fleet and of the machine, which are looked for when it is first used.
+pub fn client(fleet: &Path) -> Client {
+    let fleet = fleet.to_owned();
+    Client::lazy(move || Arc::new(Credentials::gather(Some(&fleet))), Timeouts::default())
+}
+
+impl Web for Client {
+    fn get(&self, url: &str, token: Option<&str>) -> Result<Reply, Fault> {
+        let mut access = self.credentials().access(url)?;
+        if let Some(token) = token {
+            access.login = Some(Login::Bearer(Hidden::from(token.to_owned())));
+        }
+        let answer = self.send(&Ask::get(url, &access, LIMIT))?;
+        let link = answer.header("link").map(str::to_owned);
+        Ok(Reply { status: answer.status, link, body: answer.body })
+    }
+}
