@@ -202,6 +202,7 @@ fn the_top_level_holds_what_it_should() {
         "README.md",
         "benches",
         "build.rs",
+        "docs",
         "examples",
         "fixtures",
         "fuzz",
