@@ -22,10 +22,11 @@ fuzz_target!(|data: &[u8]| {
         for document in parse(FileId::NONE, data, dialect, &Limits::default()).documents {
             // Printing goes through JSON and go-yaml v2, so that is the dialect in which it reads back, and keys are strings then.
             let text = emit::to_yaml(&document.root);
-            std::hint::black_box(emit::to_yaml_v3(&document.root));
-            if has_lost_key(&document.root) {
+            // Aliases may stand for millions of nodes, as in go-yaml; printing them once is enough.
+            if text.len() > 1 << 20 || has_lost_key(&document.root) {
                 continue;
             }
+            std::hint::black_box(emit::to_yaml_v3(&document.root));
             let again = parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
             assert!(again.error.is_none(), "{:?}\n{text}", again.error);
             assert_eq!(again.documents.len(), 1, "{text}");
