@@ -11,7 +11,8 @@ fn has_lost_key(node: &Node) -> bool {
     let inside = |map: &fleetc::yaml::Map| {
         let mut texts = std::collections::BTreeSet::new();
         map.iter().any(|(key, value)| {
-            key.as_str() == Some("<<") || !texts.insert(emit::to_yaml(key).replace(['"', '\''], "")) || has_lost_key(value)
+            let printed = emit::to_yaml(&Node::map(std::iter::once((key.clone(), Node::null())).collect()));
+            key.as_str() == Some("<<") || !texts.insert(printed) || has_lost_key(value)
         })
     };
     node.as_map().is_some_and(inside) || node.as_seq().is_some_and(|items| items.iter().any(has_lost_key))
