@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Host, Provider, Pull, Repository, Web, address, flag, names, number, segment, text, token, wanted};
+use super::github::pulls_by;
+use super::{Host, Provider, Pull, Repository, Web, address, flag, names, number, segment, text, token};
 use crate::host::fetch::Fault;
 use crate::yaml::Node;
 
@@ -16,25 +17,7 @@ pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) ->
 
 /// Open pull requests that have all the labels; `None` where there is no such repository.
 pub(super) fn pulls(host: &Host<'_>, node: &Node) -> Result<Option<Vec<Pull>>, Fault> {
-    let (owner, repo) = (segment(node.str_at(&["owner"])), segment(node.str_at(&["repo"])));
-    let labels = wanted(node, "labels");
-    let Some(items) = host.list(&format!("/repos/{owner}/{repo}/pulls?state=open&limit=50"))? else { return Ok(None) };
-    let mut out = Vec::new();
-    for item in &items {
-        let own = names(item.get("labels"));
-        if labels.iter().all(|label| own.contains(label)) {
-            out.push(Pull {
-                number: number(item, "number")?,
-                title: text(item, &["title"])?,
-                branch: text(item, &["head", "ref"])?,
-                target: text(item, &["base", "ref"])?,
-                sha: text(item, &["head", "sha"])?,
-                labels: own,
-                author: text(item, &["user", "login"])?,
-            });
-        }
-    }
-    Ok(Some(out))
+    pulls_by(host, node, "state=open&limit=50")
 }
 
 /// The repositories of an organization.

@@ -18,9 +18,14 @@ pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) ->
 
 /// Open pull requests that have all the labels; `None` where there is no such repository.
 pub(super) fn pulls(host: &Host<'_>, node: &Node) -> Result<Option<Vec<Pull>>, Fault> {
+    pulls_by(host, node, "per_page=100")
+}
+
+/// The same by a query for the open ones; Gitea answers as GitHub does.
+pub(super) fn pulls_by(host: &Host<'_>, node: &Node, query: &str) -> Result<Option<Vec<Pull>>, Fault> {
     let (owner, repo) = (segment(node.str_at(&["owner"])), segment(node.str_at(&["repo"])));
     let labels = wanted(node, "labels");
-    let Some(items) = host.list(&format!("/repos/{owner}/{repo}/pulls?per_page=100"))? else { return Ok(None) };
+    let Some(items) = host.list(&format!("/repos/{owner}/{repo}/pulls?{query}"))? else { return Ok(None) };
     let mut out = Vec::new();
     for item in &items {
         let own = names(item.get("labels"));
