@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use super::http::Client;
 use super::registry::{Layer, Repository, Tokens, layers};
-use super::{Fault, Fetcher, Store};
-use crate::digest::Digest;
+use super::{Fault, Fetcher, Store, pinned};
 use crate::host::archive::Archive;
 use crate::host::tree;
 use crate::host::versions::Version;
@@ -164,13 +163,6 @@ fn unpack(layer: &Layer, bytes: &[u8]) -> Result<Archive, String> {
         CHART | OLD_CHART => Archive::chart(bytes),
         other => Archive::layer(bytes, other.ends_with("gzip")),
     }
-}
-
-/// The digest that a pin of content must have.
-fn pinned(request: &SourceRequest, pin: &Pin) -> Result<Digest, Fault> {
-    pin.digest.ok_or_else(|| {
-        Fault::lasting(format!("the pin of {request} has no digest")).hint("`fleetc update` writes it anew")
-    })
 }
 
 fn gone(request: &SourceRequest, shown: &str, pin: &Pin) -> Fault {

@@ -17,7 +17,7 @@ use super::credentials::Access;
 use super::http::{Ask, Client, shown};
 use super::index::{Entry, Index, MAX_INDEX};
 use super::place::Place;
-use super::{Fault, Fetcher, Store};
+use super::{Fault, Fetcher, Store, pinned};
 use crate::digest::Digest;
 use crate::host::archive::Archive;
 use crate::host::tree;
@@ -167,9 +167,7 @@ impl Fetcher for Charts {
             return self.registries.fetch(request, pin);
         }
         let SourceKind::Chart(name) = &request.kind else { return Err(not_ours(request)) };
-        let digest = pin.digest.ok_or_else(|| {
-            Fault::lasting(format!("the pin of {request} has no digest")).hint("`fleetc update` writes it anew")
-        })?;
+        let digest = pinned(request, pin)?;
         let _guard = self.store.guard("chart", &digest.to_string())?;
         if self.store.get(&digest)?.is_some() {
             return Ok(());

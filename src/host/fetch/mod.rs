@@ -23,6 +23,7 @@ mod table;
 mod web;
 
 use super::tree;
+use crate::digest::Digest;
 use crate::lock::Pin;
 use crate::source::SourceRequest;
 
@@ -93,6 +94,13 @@ pub(super) trait Fetcher: Send + Sync {
     /// # Errors
     /// What lies there is damaged or breaks a limit.
     fn open(&self, request: &SourceRequest, pin: &Pin) -> Result<Option<Box<dyn tree::Store>>, Fault>;
+}
+
+/// The digest that a pin of content must have.
+fn pinned(request: &SourceRequest, pin: &Pin) -> Result<Digest, Fault> {
+    pin.digest.ok_or_else(|| {
+        Fault::lasting(format!("the pin of {request} has no digest")).hint("`fleetc update` writes it anew")
+    })
 }
 
 /// Says that no version is within a constraint, and which there are.

@@ -101,11 +101,7 @@ impl Store {
     /// The lock file cannot be made.
     pub fn guard(&self, kind: &str, name: &str) -> io::Result<Guard> {
         let file = self.lock_file(&format!("{kind}-{}", Digest::of(name.as_bytes()).hex()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => file.lock()?,
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        file.lock()?;
         Ok(Guard { _file: file })
     }
 

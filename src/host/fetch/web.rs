@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::http::{Client, shown};
-use super::{Fault, Fetcher, Store};
+use super::{Fault, Fetcher, Store, pinned};
 use crate::digest::Digest;
 use crate::host::archive::Archive;
 use crate::host::tree;
@@ -43,9 +43,7 @@ impl Fetcher for Files {
     }
 
     fn fetch(&self, request: &SourceRequest, pin: &Pin) -> Result<(), Fault> {
-        let digest = pin.digest.ok_or_else(|| {
-            Fault::lasting(format!("the pin of {request} has no digest")).hint("`fleetc update` writes it anew")
-        })?;
+        let digest = pinned(request, pin)?;
         let _guard = self.store.guard("file", &digest.to_string())?;
         if self.store.get(&digest)?.is_some() {
             return Ok(());

@@ -289,7 +289,7 @@ impl Git {
         if below.segments().count() > 1000 {
             return Err(Fault::lasting("its submodules lie too deep in each other"));
         }
-        for link in submodules::links(repository, tree_of(repository, commit)?)? {
+        for link in submodules::links(repository, tree_of(repository, commit)?, &[])? {
             let (url, address) = place_of(url, to, &link).map_err(|fault| in_submodule(&link, fault))?;
             let Some((opened, objects)) = self.open_place(&address, link.commit)? else { return Ok(false) };
             let opened = opened.to_thread_local();
@@ -423,11 +423,7 @@ fn tree_of(repository: &gix::Repository, commit: ObjectId) -> Result<ObjectId, F
 fn checked_links(repository: &gix::Repository, commit: ObjectId) -> Result<Vec<Link>, Fault> {
     let root = tree_of(repository, commit)?;
     let walked = repository::walk(repository, root)?;
-    if let Some(path) = submodules::unknown(repository, root, &walked.links)? {
-        return Err(Fault::lasting(format!("`{path}` is a submodule for which `.gitmodules` has no URL"))
-            .hint("Argo CD fails there, too; remove it with `git rm --cached`, or add it to `.gitmodules`"));
-    }
-    submodules::links(repository, root)
+    submodules::links(repository, root, &walked.links)
 }
 
 /// Where a submodule is, seen from the repository above it.

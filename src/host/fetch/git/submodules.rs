@@ -24,15 +24,22 @@ pub(super) struct Link {
     pub(super) url: String,
 }
 
-/// The submodules of a commit's tree; an error where the tree names commits for which there is no URL.
-pub(super) fn links(repository: &gix::Repository, root: gix::ObjectId) -> Result<Vec<Link>, Fault> {
+/// The submodules of a commit's tree, `walked` being the paths at which a walk has found commits; an error where there is no URL for one.
+pub(super) fn links(repository: &gix::Repository, root: gix::ObjectId, walked: &[String]) -> Result<Vec<Link>, Fault> {
     let tree = repository.find_tree(root).map_err(|error| Fault::lasting(error.to_string()))?;
-    let Some(file) = tree.find_entry(".gitmodules").filter(|entry| entry.mode().is_blob()) else {
-        return Ok(Vec::new());
+    let known = match tree.find_entry(".gitmodules").filter(|entry| entry.mode().is_blob()) {
+        Some(file) => {
+            let blob = repository.find_blob(file.object_id()).map_err(|error| Fault::lasting(error.to_string()))?;
+            urls(&blob.data)?
+        }
+        None => BTreeMap::new(),
     };
-    let blob = repository.find_blob(file.object_id()).map_err(|error| Fault::lasting(error.to_string()))?;
+    if let Some(path) = walked.iter().find(|path| !known.contains_key(*path)) {
+        return Err(Fault::lasting(format!("`{path}` is a submodule for which `.gitmodules` has no URL"))
+            .hint("Argo CD fails there, too; remove it with `git rm --cached`, or add it to `.gitmodules`"));
+    }
     let mut found = Vec::new();
-    for (path, url) in urls(&blob.data)? {
+    for (path, url) in known {
         let Ok(path) = TreePath::new(&path) else {
             return Err(Fault::lasting(format!(
                 "`.gitmodules` names the path `{path}`, which leads out of the repository"
@@ -49,26 +56,6 @@ pub(super) fn links(repository: &gix::Repository, root: gix::ObjectId) -> Result
         return Err(Fault::lasting(format!("it has {} submodules, more than {MAX_LINKS}", found.len())));
     }
     Ok(found)
-}
-
-/// Paths of the tree for which `.gitmodules` has no URL, of those that a walk has found.
-pub(super) fn unknown(
-    repository: &gix::Repository,
-    root: gix::ObjectId,
-    paths: &[String],
-) -> Result<Option<String>, Fault> {
-    if paths.is_empty() {
-        return Ok(None);
-    }
-    let tree = repository.find_tree(root).map_err(|error| Fault::lasting(error.to_string()))?;
-    let known = match tree.find_entry(".gitmodules").filter(|entry| entry.mode().is_blob()) {
-        Some(file) => {
-            let blob = repository.find_blob(file.object_id()).map_err(|error| Fault::lasting(error.to_string()))?;
-            urls(&blob.data)?
-        }
-        None => BTreeMap::new(),
-    };
-    Ok(paths.iter().find(|path| !known.contains_key(*path)).cloned())
 }
 
 /// The URLs that `.gitmodules` names, by path; those with `update = none` have none.
