@@ -1,6 +1,5 @@
 //! `fleetc helm [NAME] CHART`: the bytes of `helm template`, and its exit codes (0 or 1).
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -216,10 +215,7 @@ fn complete_chart(folder: &FilePath, world: &FileWorld, profile: Profile) -> Res
     let fetching = Fetching::on_terminals();
     let (found, _) = world.settle(&|request, progress| fetching.tell(request, &progress), || {
         let found = complete(world, folder, profile, Gather::Update);
-        let wants = match &found {
-            Err(Stop::Wants(wants)) => wants.iter().map(|want| want.request.clone()).collect(),
-            _ => BTreeSet::new(),
-        };
+        let wants = found.as_ref().err().map(Stop::wants).unwrap_or_default();
         (found, wants)
     });
     found.map_err(|stop| match stop {

@@ -1,6 +1,5 @@
 //! `fleetc kustomize DIR`: the bytes of `kustomize build DIR`, and its exit codes (0 or 1).
 
-use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process::ExitCode;
@@ -54,10 +53,7 @@ fn build_and_print(args: &Kustomize) -> ExitCode {
     let fetching = Fetching::on_terminals();
     let (built, _) = world.settle(&|request, progress| fetching.tell(request, &progress), || {
         let built = build(&world, &directory, &options, &tools);
-        let wants = match &built {
-            Err(Stop::Wants(wants)) => wants.iter().map(|want| want.request.clone()).collect(),
-            _ => BTreeSet::new(),
-        };
+        let wants = built.as_ref().err().map(Stop::wants).unwrap_or_default();
         (built, wants)
     });
     match built {

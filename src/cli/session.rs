@@ -130,7 +130,7 @@ impl Session {
 
     /// Tools that have read nothing yet. Each round has its own: what an earlier one has read must be read again, or it would not count
     /// as an input, and the locks would tell how many rounds there were.
-    fn fresh_tools(&self) -> Tools {
+    pub(crate) fn fresh_tools(&self) -> Tools {
         let mut tools = Tools::default();
         tools.helm.randomness = self.tools.helm.randomness.clone();
         tools

@@ -29,8 +29,7 @@ pub(crate) fn differences(session: &Session, compiled: &Compiled) -> Diagnostics
         }
     }
     let tools = |number: u64| {
-        let mut tools = Tools::default();
-        tools.helm.randomness = session.tools.helm.randomness.clone();
+        let mut tools = session.fresh_tools();
         tools.helm.randomness.trial = Some(number);
         tools
     };

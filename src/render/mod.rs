@@ -12,6 +12,8 @@ pub mod kustomize;
 mod plugin;
 mod trace;
 
+use std::collections::BTreeSet;
+
 use crate::diag::{Cause, Diagnostic, Diagnostics};
 use crate::k8s::object::ObjectId;
 use crate::k8s::scope::{self, Scope};
@@ -93,6 +95,16 @@ pub enum Stop {
     Wants(Vec<Want>),
     /// Errors in the files.
     Failed(Diagnostics),
+}
+
+impl Stop {
+    /// The sources that are not here.
+    pub fn wants(&self) -> BTreeSet<SourceRequest> {
+        match self {
+            Stop::Wants(wants) => wants.iter().map(|want| want.request.clone()).collect(),
+            Stop::Failed(_) => BTreeSet::new(),
+        }
+    }
 }
 
 impl From<Diagnostic> for Stop {
