@@ -7,9 +7,8 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use fleetc::api::{Content, Method, Request};
-use fleetc::apply::{Basis, ClusterOutcome, Options, SliceResult, Wait, apply};
+use fleetc::apply::{ClusterOutcome, Options, SliceResult};
 use fleetc::inventory::{FIELD_MANAGER, PART_OF_LABEL, Parent, SLICE_LABEL};
-use fleetc::k8s::health::Scripts;
 use fleetc::k8s::object::ObjectId;
 use fleetc::machine::Machine;
 use fleetc::memory_cluster::{Fault, Faults, MemoryCluster, Recording, Run, drive, record, replay};
@@ -17,7 +16,7 @@ use fleetc::plan::{self, ClusterInput, ClusterPlan};
 use fleetc::yaml::{Map, Node, json};
 use rayon::prelude::*;
 
-use crate::apply::slice;
+use crate::apply::{self, slice};
 
 /// A fleet's wishes for one cluster: before the run that meets faults, and of that run.
 pub(crate) struct Scenario {
@@ -215,25 +214,7 @@ pub(crate) type Outcome = (ClusterPlan, ClusterOutcome);
 
 /// A machine that plans a cluster and applies that. No other run has the same `holder`.
 pub(crate) fn plan_and_apply(input: &ClusterInput, holder: &str) -> Machine<Outcome> {
-    let (input, holder) = (input.clone(), holder.to_owned());
-    Machine::new(move |port| async move {
-        let options = Options {
-            holder,
-            wait: Wait::Steps,
-            timeout: 60_000,
-            at_once: 16,
-            slices_at_once: 4,
-            manual: false,
-            ignore_windows: false,
-            scripts: Scripts::default(),
-        };
-        let since = port.now();
-        let (mut approved, ground) = plan::cluster(port.clone(), input.clone()).await;
-        plan::guard::run(std::slice::from_mut(&mut approved), plan::guard::Limits::default());
-        let Some(ground) = ground else { return (approved, ClusterOutcome::default()) };
-        let outcome = apply(port, input, approved.clone(), Basis::Fresh { ground, since }, options).await;
-        (approved, outcome)
-    })
+    apply::plan_and_apply(input.clone(), Options { holder: holder.to_owned(), ..apply::options() })
 }
 
 /// What failed, was skipped or is to be noted, in words.
