@@ -11,6 +11,7 @@ use fleetc::bundle::BUNDLES_LOCK;
 use fleetc::compile::{Compiled, Input, Pins, compile, declared};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use fleetc::host::fetch::{self, Allowed, Known, Sources};
+use fleetc::host::write::FLEET_LOCK;
 use fleetc::host::{Clock, HostOptions, HostWorld, Pool};
 use fleetc::lock::{BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
@@ -19,6 +20,7 @@ use fleetc::render::Tools;
 use fleetc::render::helm::DeriveKey;
 use fleetc::source::SourceRequest;
 use fleetc::span::{FileId, SourceMap};
+use fleetc::world::World as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Color, FleetArgs, FleetOptions, Format};
@@ -46,6 +48,15 @@ impl Session {
         Self::open_with(&args.dir, &args.options, output, &|_| false)
     }
 
+    /// Opens the fleet as it was in a commit of its repository, in git's syntax; the checkout is not touched. There are no bundles then.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`], and no such commit.
+    #[expect(dead_code, reason = "`fleetc diff` comes next")]
+    pub(crate) fn open_at(dir: &Path, options: &FleetOptions, revision: &str) -> Result<Session, ExitCode> {
+        Self::open_any(dir, options, None, &|_| false, Some(revision))
+    }
+
     /// The same, with pins that do not hold: what they are of is resolved anew.
     ///
     /// # Errors
@@ -55,6 +66,16 @@ impl Session {
         options: &FleetOptions,
         output: Option<&Path>,
         anew: &dyn Fn(&SourceRequest) -> bool,
+    ) -> Result<Session, ExitCode> {
+        Self::open_any(dir, options, output, anew, None)
+    }
+
+    fn open_any(
+        dir: &Path,
+        options: &FleetOptions,
+        output: Option<&Path>,
+        anew: &dyn Fn(&SourceRequest) -> bool,
+        revision: Option<&str>,
     ) -> Result<Session, ExitCode> {
         let options = options.clone();
         let usage = |message: String| {
@@ -73,6 +94,7 @@ impl Session {
             ExitCode::from(2)
         };
         let mut host = HostOptions { branch: options.branch.clone(), ..HostOptions::default() };
+        host.revision = revision.map(str::to_owned);
         host.repositories = options.repos.iter().map(|(url, path)| (url.clone(), PathBuf::from(path))).collect();
         let mut world = HostWorld::open(dir, &host).map_err(refused)?;
         // fleet.yaml may map further repositories; what the command line says wins.
@@ -87,7 +109,7 @@ impl Session {
             world = HostWorld::open(dir, &host).map_err(refused)?;
         }
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
-        let (sources, pins) = sources(&options, world.folder(), &output, &declared, anew);
+        let (sources, pins) = sources(&options, &world, &output, &declared, anew);
         if let Some(sources) = sources {
             world = world.fetching(Arc::new(sources));
         }
@@ -224,13 +246,13 @@ impl Session {
 /// The sources of a run, and what fleet.lock pins.
 fn sources(
     options: &FleetOptions,
-    fleet: &Path,
+    world: &HostWorld,
     output: &Path,
     declared: &[Repository],
     anew: &dyn Fn(&SourceRequest) -> bool,
 ) -> (Option<Sources>, Pins) {
     // What cannot be read of the locks is said where they are compared with what was compiled; until then nothing is pinned over it.
-    let text = std::fs::read_to_string(fleet.join("fleet.lock")).unwrap_or_default();
+    let text = lock_text(world);
     let (pins, readable) = match FleetLock::parse(FileId::NONE, &text) {
         _ if text.is_empty() => (Pins::new(), true),
         Ok(State::Here(lock)) => (lock.pins, true),
@@ -259,8 +281,18 @@ fn sources(
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
     let without_submodules = those(|repository| !repository.submodules);
-    let options = fetch::Options { store, allowed, known, fleet: Some(fleet.to_owned()), without_submodules };
+    let options = fetch::Options { store, allowed, known, fleet: Some(world.folder().to_owned()), without_submodules };
     (fetch::sources(options), pins)
+}
+
+/// The text of fleet.lock, from the commit where one stands for the working tree; empty where there is none.
+fn lock_text(world: &HostWorld) -> String {
+    if world.commit_of_fleet().is_none() {
+        // Not through the world: what it has read stays as it was, and a build writes this file.
+        return std::fs::read_to_string(world.folder().join(FLEET_LOCK)).unwrap_or_default();
+    }
+    let file = world.fleet().join(FLEET_LOCK).ok().and_then(|file| world.read(&file).ok());
+    file.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default()
 }
 
 /// Whether the environment says `--offline`.

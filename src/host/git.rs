@@ -168,9 +168,54 @@ impl Checkout {
         Ok(CommitTree::new(self.objects(), tree))
     }
 
+    /// The files of a folder of a commit; `None` where it has none there.
+    pub(super) fn subtree(&self, commit: gix::ObjectId, folder: &TreePath) -> Result<Option<CommitTree>, String> {
+        let local = self.repository.to_thread_local();
+        let failed = |error: gix::Error| error.to_string();
+        let tree = local.find_commit(commit).map_err(failed)?.tree().map_err(failed)?;
+        if folder.as_str().is_empty() {
+            return Ok(Some(CommitTree::new(self.objects(), tree.id)));
+        }
+        let entry = tree.lookup_entry_by_path(folder.as_str()).map_err(failed)?;
+        let entry = entry.filter(|entry| entry.mode().is_tree());
+        Ok(entry.map(|entry| CommitTree::new(self.objects(), entry.object_id())))
+    }
+
     /// The commit with these hexadecimal digits, where it is in the object store.
     pub(super) fn commit(&self, digits: &str) -> Option<gix::ObjectId> {
         commit_of(&self.repository.to_thread_local(), gix::ObjectId::from_hex(digits.as_bytes()).ok()?)
+    }
+
+    /// The commit that a revision of git's own syntax stands for: `main`, `HEAD~2`, `v1.2`, an abbreviated commit, and `A...B` for the commit
+    /// at which A and B parted.
+    ///
+    /// # Errors
+    /// There is none: why, and what to do.
+    pub(super) fn specified(&self, text: &str) -> Result<gix::ObjectId, (String, Option<String>)> {
+        let local = self.repository.to_thread_local();
+        if let Some((one, other)) = text.split_once("...") {
+            let side = |name: &str| self.specified(if name.is_empty() { "HEAD" } else { name });
+            let (a, b) = (side(one)?, side(other)?);
+            let base = local.merge_base(a, b).map_err(|error| (causes(&error), None))?;
+            let none = || (format!("`{one}` and `{other}` have no commit in common{}", self.shallow_note()), None);
+            return base.map(gix::Id::detach).ok_or_else(none);
+        }
+        let found = local.rev_parse_single(text).ok().and_then(|id| commit_of(&local, id.detach()));
+        // `main` of a checkout that only has `origin/main`, as CI makes it, is that.
+        let found = found.map_or_else(|| self.find(&local, text, ""), |commit| Ok(Some(commit)));
+        match found {
+            Ok(Some(commit)) => Ok(commit),
+            Err(reason) => Err((reason, None)),
+            Ok(None) => match self.absent(&local, text) {
+                Revision::Absent { reason, hint } => Err((reason, hint)),
+                Revision::Working | Revision::Commit(_) => Err((format!("there is no revision `{text}`"), None)),
+            },
+        }
+    }
+
+    /// The same checkout, as if this commit were the one checked out.
+    pub(super) fn at_commit(self, commit: gix::ObjectId) -> Self {
+        Checkout { head: Some(commit), ..self }
     }
 
     /// What a revision stands for. `url` decides which remote's branches are meant; `named` is the branch that `--branch` names.

@@ -29,6 +29,9 @@ pub struct HostOptions {
     pub repositories: Vec<(String, PathBuf)>,
     /// `--branch NAME`: the branch that the fleet's working tree stands for, and every mapped folder that is no git checkout.
     pub branch: Option<String>,
+    /// The commit that stands for the working tree, in git's syntax (`HEAD~1`, `origin/main`, `A...B`): the fleet as it was there, read from
+    /// the object store. What lies in the checkout is not looked at.
+    pub revision: Option<String>,
 }
 
 /// A folder that answers a repository.
@@ -51,6 +54,8 @@ pub struct HostWorld {
     folder: PathBuf,
     fleet: FilePath,
     branch: Option<String>,
+    /// The commit that stands for the working tree.
+    revision: Option<gix::ObjectId>,
     own: Arc<Repository>,
     /// The checkout that holds the fleet's tree, where that does not begin at its root.
     outer: Option<Arc<Repository>>,
@@ -93,6 +98,7 @@ impl HostWorld {
             sources: Arc::default(),
             fleet: FilePath::new(TreeId(0), within(&folder, &root).unwrap_or_else(TreePath::root)),
             branch: options.branch.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned()),
+            revision: None,
             own: Arc::new(Repository::new(root.clone(), String::new(), None, None)),
             outer: None,
             mapped: Vec::new(),
@@ -104,27 +110,69 @@ impl HostWorld {
         };
         let branch = world.branch.clone();
         let whole = root == workdir;
-        let disk = match &checkout {
-            Some(checkout) => {
-                let base = within(&root, &workdir).unwrap_or_else(TreePath::root);
-                Disk::new(root.clone(), checkout.tracked(base).map_err(git)?)
-            }
-            None => Disk::new(root.clone(), None),
+        world.revision = match &options.revision {
+            None => None,
+            Some(text) => Some(commit_of(text, checkout.as_ref(), &world.folder)?),
         };
-        let id = world.add(Box::new(disk), String::new());
+        if let Some(commit) = world.revision {
+            checkout = checkout.map(|checkout| checkout.at_commit(commit));
+        }
+        let disk: Box<dyn Store> = match (&checkout, world.revision) {
+            (Some(checkout), Some(commit)) => subtree(checkout, commit, &root, &workdir)?,
+            (Some(checkout), None) => {
+                let base = within(&root, &workdir).unwrap_or_else(TreePath::root);
+                Box::new(Disk::new(root.clone(), checkout.tracked(base).map_err(git)?))
+            }
+            (None, _) => Box::new(Disk::new(root.clone(), None)),
+        };
+        let id = world.add(disk, world.shown());
         let own =
             Repository::new(root.clone(), String::new(), if whole { checkout.take() } else { None }, branch.clone());
         let _ = own.disk.set(Ok(id));
         world.own = Arc::new(own);
         if let Some(checkout) = checkout.take() {
             let label = format!("{}/", workdir.display());
-            world.outer = Some(Arc::new(Repository::new(workdir, label, Some(checkout), branch)));
+            let outer = Repository::new(workdir, label, Some(checkout), branch);
+            if let (Some(checkout), Some(commit)) = (&outer.checkout, world.revision) {
+                let tree = checkout.tree(commit).map_err(git)?;
+                let _ = outer.disk.set(Ok(world.add(Box::new(tree), world.shown())));
+            }
+            world.outer = Some(Arc::new(outer));
         }
         for (url, target) in targets {
             let repository = world.repository(&target, &url).map_err(git)?;
+            if repository.checkout.is_none() && repository.disk.get().is_none() {
+                world.revise(&repository)?;
+            }
             world.mapped.push((url, repository));
         }
         Ok(world)
+    }
+
+    /// What goes before paths of the commit that stands for the working tree; nothing before those of the working tree itself.
+    fn shown(&self) -> String {
+        self.revision.map(|commit| format!("{}:", commit.to_hex_with_len(12))).unwrap_or_default()
+    }
+
+    /// Lets a mapped folder of the fleet's own checkout be what it was in the commit that stands for the working tree.
+    fn revise(&self, repository: &Repository) -> Checked<()> {
+        let Some(commit) = self.revision else { return Ok(()) };
+        let around = [self.outer.as_ref(), Some(&self.own)].into_iter().flatten();
+        for outer in around {
+            if let Some(checkout) = &outer.checkout
+                && repository.folder.starts_with(&outer.folder)
+            {
+                let tree = subtree(checkout, commit, &repository.folder, &outer.folder)?;
+                let label = format!("{}{}", self.shown(), repository.label);
+                let _ = repository.disk.set(Ok(self.add(tree, label)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The commit that stands for the working tree, in hexadecimal digits; `None` where the working tree stands for itself.
+    pub fn commit_of_fleet(&self) -> Option<String> {
+        self.revision.map(|commit| commit.to_string())
     }
 
     /// The same with the sources that lie in no folder here.
@@ -405,6 +453,27 @@ impl World for HostWorld {
 
     fn read(&self, file: &FilePath) -> Checked<Arc<SourceFile>> {
         self.files(file)?.read(&file.path)
+    }
+}
+
+/// The commit that a revision of the fleet's checkout stands for.
+fn commit_of(text: &str, checkout: Option<&Checkout>, folder: &Path) -> Checked<gix::ObjectId> {
+    let wrong = |reason: String| Diagnostic::error("host/revision", Span::NONE, reason).cause(Cause::Usage);
+    let Some(checkout) = checkout else {
+        let reason = format!("`{}` lies in no git checkout, so it has no revision `{text}`", folder.display());
+        return Err(wrong(reason).into());
+    };
+    let found = checkout.specified(text);
+    found.map_err(|(reason, hint)| hint.into_iter().fold(wrong(reason), Diagnostic::hint).into())
+}
+
+/// The files of a folder of a checkout as they were in a commit.
+fn subtree(checkout: &Checkout, commit: gix::ObjectId, folder: &Path, workdir: &Path) -> Checked<Box<dyn Store>> {
+    let wrong = |reason: String| Diagnostic::error("host/revision", Span::NONE, reason).cause(Cause::Usage);
+    let below = within(folder, workdir).unwrap_or_else(TreePath::root);
+    match checkout.subtree(commit, &below).map_err(wrong)? {
+        Some(tree) => Ok(Box::new(tree)),
+        None => Err(wrong(format!("the commit {} has no folder `{below}`", commit.to_hex_with_len(12))).into()),
     }
 }
 

@@ -91,8 +91,15 @@ impl Repo {
     }
 
     fn commit(&self, files: &[(&str, Blob<'_>)]) -> ObjectId {
+        self.commit_after(&[], files)
+    }
+
+    fn commit_after(&self, parents: &[ObjectId], files: &[(&str, Blob<'_>)]) -> ObjectId {
         let tree = self.tree(files);
-        let text = format!("tree {tree}\nauthor a <a@example.com> 0 +0000\ncommitter a <a@example.com> 0 +0000\n\nx\n");
+        let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let text = format!(
+            "tree {tree}\n{parents}author a <a@example.com> 0 +0000\ncommitter a <a@example.com> 0 +0000\n\nx\n"
+        );
         self.git.objects.write_buf(Kind::Commit, text.as_bytes()).unwrap()
     }
 
@@ -460,8 +467,10 @@ fn a_mapped_folder_above_the_fleet_is_where_paths_begin() {
     let (repo, _) = Repo::with_main(folder.path(), "main\n");
     repo.write(&[("case/input/apps/a/x.yaml", "a\n")]);
     let input = folder.path().join("case/input");
-    let options =
-        HostOptions { repositories: vec![("https://git.example.com/r.git".to_owned(), input.clone())], branch: None };
+    let options = HostOptions {
+        repositories: vec![("https://git.example.com/r.git".to_owned(), input.clone())],
+        ..HostOptions::default()
+    };
     let world = HostWorld::open(&input, &options).unwrap();
     assert_eq!(world.fleet().path.as_str(), "");
     let tree = here(&world, "https://git.example.com/r.git", "HEAD");
@@ -479,7 +488,7 @@ fn a_plain_fleet_may_lie_in_a_mapped_folder() {
     fs::create_dir_all(folder.path().join("apps/a")).unwrap();
     fs::create_dir_all(&fleet).unwrap();
     let url = "https://git.example.com/r.git";
-    let options = HostOptions { repositories: vec![(url.to_owned(), fleet.join(".."))], branch: None };
+    let options = HostOptions { repositories: vec![(url.to_owned(), fleet.join(".."))], ..HostOptions::default() };
     let world = HostWorld::open(&fleet, &options).unwrap();
     let tree = here(&world, url, "");
     assert_eq!((tree.id, world.fleet().path.as_str()), (world.fleet().tree, "argocd"));
@@ -512,7 +521,8 @@ fn linked_worktrees_of_bare_repositories_work() {
     assert_eq!((&*other.commit, text(&world, &other, "app/x.yaml")), (&*main.to_string(), "main\n".to_owned()));
 
     // A bare repository can be mapped too: all of it comes from the objects.
-    let options = HostOptions { repositories: vec![("https://x.example/r".to_owned(), bare)], branch: None };
+    let options =
+        HostOptions { repositories: vec![("https://x.example/r".to_owned(), bare)], ..HostOptions::default() };
     let world = HostWorld::open(&worktree, &options).unwrap();
     let head = here(&world, "https://x.example/r", "HEAD");
     assert_eq!((head.working, text(&world, &head, "app/x.yaml")), (false, "main\n".to_owned()));
@@ -562,6 +572,7 @@ fn mapped_checkouts_have_their_own_revisions() {
     let options = HostOptions {
         repositories: ["apps", "plain"].map(|name| (url(name), folder.path().join(name))).to_vec(),
         branch: Some("release".to_owned()),
+        ..HostOptions::default()
     };
     let world = HostWorld::open(&folder.path().join("fleet"), &options).unwrap();
     assert_eq!(text(&world, &here(&world, &url("apps"), "main"), "app/x.yaml"), "apps\n");
@@ -605,4 +616,62 @@ fn links_out_of_a_working_tree_are_refused() {
     let tree = here(&world, URL, "HEAD");
     assert_eq!(names(&world, &tree, "app"), ["secret EscapingLink", "x.yaml File"]);
     assert!(world.read(&FilePath::new(tree.id, TreePath::new("app/secret").unwrap())).is_err());
+}
+
+#[test]
+fn a_commit_stands_for_the_working_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let (repo, first) = Repo::with_main(folder.path(), "first\n");
+    let second = repo.commit_after(&[first], &[("app/x.yaml", File("second\n")), ("fleet/f.yaml", File("f\n"))]);
+    let side = repo.commit_after(&[first], &[("app/x.yaml", File("side\n"))]);
+    repo.set("refs/heads/main", second);
+    repo.set("refs/remotes/origin/side", side);
+    repo.write(&[("app/x.yaml", "on disk\n"), ("fleet/f.yaml", "on disk\n")]);
+    let at = |revision: &str, below: &str, repositories: &[(&str, &str)]| {
+        let options = HostOptions {
+            repositories: repositories
+                .iter()
+                .map(|(url, path)| ((*url).to_owned(), folder.path().join(path)))
+                .collect(),
+            revision: Some(revision.to_owned()),
+            ..HostOptions::default()
+        };
+        HostWorld::open(&folder.path().join(below), &options)
+    };
+    for (revision, commit, expected) in [
+        ("HEAD", second, "second\n"),
+        ("main~1", first, "first\n"),
+        ("side", side, "side\n"),
+        ("main...side", first, "first\n"),
+        (&first.to_string()[..9], first, "first\n"),
+    ] {
+        let world = at(revision, "", &[]).unwrap();
+        assert_eq!(world.commit_of_fleet(), Some(commit.to_string()), "{revision}");
+        let file = FilePath::new(world.fleet().tree, TreePath::new("app/x.yaml").unwrap());
+        assert_eq!(world.read(&file).unwrap().bytes.as_ref(), expected.as_bytes(), "{revision}");
+        assert_eq!(world.read(&file).unwrap().display, format!("{}:app/x.yaml", commit.to_hex_with_len(12)));
+        // It is what the revision of the working tree stands for, too; other revisions are what they are.
+        assert_eq!(text(&world, &here(&world, URL, "HEAD"), "app/x.yaml"), expected, "{revision}");
+        assert_eq!(text(&world, &here(&world, URL, "side"), "app/x.yaml"), "side\n", "{revision}");
+    }
+    // Folders of the checkout that answer other repositories, and a fleet below the root, are those of the commit.
+    let world = at("HEAD", "fleet", &[("https://x.example/apps", "app")]).unwrap();
+    assert_eq!(text(&world, &here(&world, "https://x.example/apps", ""), "x.yaml"), "second\n");
+    let file = world.fleet().join("f.yaml").unwrap();
+    assert_eq!(world.read(&file).unwrap().bytes.as_ref(), b"f\n");
+
+    let refused = |revision: &str, below: &str| {
+        let errors = at(revision, below, &[("https://x.example/fleet", "fleet")]).err().unwrap();
+        let error = errors.iter().next().unwrap().clone();
+        (error.message, error.hints)
+    };
+    let (message, hints) = refused("mian", "");
+    assert_eq!(message, "the local object store has no revision `mian`");
+    assert!(hints.first().unwrap().starts_with("did you mean `main`?"), "{hints:?}");
+    let (message, _) = refused("main~1", "fleet");
+    assert_eq!(message, format!("the commit {} has no folder `fleet`", first.to_hex_with_len(12)));
+    let plain = tempfile::tempdir().unwrap();
+    let options = HostOptions { revision: Some("HEAD".to_owned()), ..HostOptions::default() };
+    let error = HostWorld::open(plain.path(), &options).err().unwrap();
+    assert!(error.iter().next().unwrap().message.ends_with("lies in no git checkout, so it has no revision `HEAD`"));
 }

@@ -216,7 +216,7 @@ impl Bench {
 
     fn world(&self, allowed: Allowed, known: Known) -> HostWorld {
         let folder = self.scratch.path().join("fleet");
-        let options = HostOptions { repositories: vec![(OWN.to_owned(), folder.clone())], branch: None };
+        let options = HostOptions { repositories: vec![(OWN.to_owned(), folder.clone())], ..HostOptions::default() };
         HostWorld::open(&folder, &options).unwrap().fetching(Arc::new(self.sources(allowed, known)))
     }
 
