@@ -39,6 +39,7 @@ pub mod plan;
 pub mod project;
 pub mod read;
 pub mod render;
+pub mod report;
 pub mod resolve;
 
 #[cfg(feature = "host")]

@@ -2,6 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Severity};
+pub(crate) use fleetc::report::plural;
 use fleetc::span::{SourceFile, SourceMap, Span};
 
 /// All diagnostics as text; empty for none.
@@ -209,9 +210,4 @@ pub(crate) fn exit_code(diagnostics: &Diagnostics, answer_is_no: bool) -> u8 {
     } else {
         0
     }
-}
-
-/// `1 file`, `2 files`.
-pub(crate) fn plural(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }

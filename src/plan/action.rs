@@ -11,8 +11,8 @@ use crate::application::AppKey;
 use crate::bundle::ObjectRef;
 use crate::digest::Digest;
 use crate::inventory::{Item, Parent, ParentName, SliceKey};
+use crate::k8s::difference::ChangedField;
 use crate::k8s::object::Gvk;
-use crate::yaml::Node;
 
 use super::options::Propagation;
 use super::order::Place;
@@ -103,17 +103,6 @@ pub struct Seen {
     pub uid: SmolStr,
     /// Its resource version.
     pub resource_version: SmolStr,
-}
-
-/// A field that differs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChangedField {
-    /// `.spec.template.spec.containers[name=web].image`.
-    pub path: String,
-    /// What is live; `None` for a new field. Values of Secrets are masked.
-    pub before: Option<Node>,
-    /// What it becomes; `None` for a field that goes.
-    pub after: Option<Node>,
 }
 
 /// One step of a slice.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, ChangedField, ClusterPlan, Seen, SlicePlan, Status, Verb};
+use super::action::{Action, ClusterPlan, Seen, SlicePlan, Status, Verb};
 use super::input::{HookRuns, Options, Prune};
 use super::options::Propagation;
 use super::order::Place;
@@ -15,6 +15,7 @@ use crate::application::AppKey;
 use crate::bundle::ObjectRef;
 use crate::digest::Digest;
 use crate::inventory::{Parent, ParentName, SliceKey};
+use crate::k8s::difference::ChangedField;
 use crate::k8s::object::Gvk;
 use crate::k8s::order::Phase;
 use crate::span::FileId;

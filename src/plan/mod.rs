@@ -11,7 +11,6 @@
 mod action;
 mod cluster;
 mod desired;
-mod difference;
 pub mod file;
 mod ground;
 pub mod guard;
@@ -29,7 +28,10 @@ pub mod report;
 mod slice;
 mod talk;
 
-pub use action::{Action, ChangedField, ClusterPlan, Same, Seen, SlicePlan, Status, Verb};
+use crate::k8s::difference;
+
+pub use crate::k8s::difference::ChangedField;
+pub use action::{Action, ClusterPlan, Same, Seen, SlicePlan, Status, Verb};
 pub use cluster::cluster;
 pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState};
 pub use ground::{Ground, item_reference};

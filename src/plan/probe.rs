@@ -317,7 +317,7 @@ impl Probe<'_> {
     }
 
     /// The differences that count: neither what the application or argocd-cm says to ignore, nor another way to write the same.
-    fn counted(&self, desired: &Desired, live: &Node, result: &Node) -> Vec<super::action::ChangedField> {
+    fn counted(&self, desired: &Desired, live: &Node, result: &Node) -> Vec<super::difference::ChangedField> {
         let managers = managers(live).unwrap_or_default();
         let prepared = |object: &Node| {
             let mut object = object.clone();

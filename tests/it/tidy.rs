@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
 const VOCABULARY: [&str; 9] =
     ["application", "cluster", "diag", "digest", "path", "question", "source", "span", "world"];
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("yaml", &[]),
     ("template", &["yaml"]),
     ("k8s", &["yaml"]),
@@ -25,8 +25,9 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("machine", &["api"]),
     ("discovery", &["yaml", "k8s", "api", "machine"]),
     ("inventory", &["yaml", "k8s"]),
+    ("report", &["yaml", "k8s"]),
     ("memory_cluster", &["yaml", "k8s", "api", "machine"]),
-    ("plan", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "bundle", "project"]),
+    ("plan", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "bundle", "project", "report"]),
     ("apply", &["yaml", "k8s", "api", "machine", "inventory", "bundle", "project", "plan"]),
     ("explain", &["compile", "expand", "read", "resolve", "render", "bundle", "yaml", "k8s"]),
     ("compile", &["read", "expand", "resolve", "render", "bundle", "lock", "argo", "yaml", "k8s"]),

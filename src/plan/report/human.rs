@@ -1,16 +1,17 @@
 //! The report for a terminal.
 
 use super::fold::folded;
-use super::lines::{self, Line, Tone};
+use super::lines;
 use super::{Detail, Group, Where, counts, groups, plural, reason, summary, word};
 use crate::plan::action::{ClusterPlan, SlicePlan, Status};
+use crate::report::{Line, Terminal, Tone, listed};
 
 /// How many names a heading has.
 const NAMES: usize = 6;
 
 /// Plans as text.
 pub fn human(plans: &[ClusterPlan], detail: Detail) -> String {
-    let mut out = Out { text: String::new(), color: detail.color };
+    let mut out = Terminal::new(detail.color);
     for group in groups(plans) {
         out.heading(&heading(&group, detail.verbose));
         let (shown, folds) = folded(&group.actions, detail.verbose);
@@ -20,7 +21,7 @@ pub fn human(plans: &[ClusterPlan], detail: Detail) -> String {
         for fold in folds {
             out.line(&fold_line(&fold));
         }
-        out.text.push('\n');
+        out.blank();
     }
     for text in states(plans, detail.verbose) {
         out.line(&Line::new(Tone::Alarm, 0, text));
@@ -31,7 +32,7 @@ pub fn human(plans: &[ClusterPlan], detail: Detail) -> String {
     }
     let counts = counts(plans);
     out.line(&Line::new(Tone::Plain, 0, summary(&counts)));
-    out.text
+    out.into_text()
 }
 
 /// `= keep 4 objects (prune off): ConfigMap shop/a, …`
@@ -63,25 +64,18 @@ pub(super) fn heading(group: &Group<'_>, verbose: bool) -> String {
 
 /// Applications and clusters: those of one application by its name, others as `application@cluster`.
 pub(super) fn places(places: &[Where<'_>], verbose: bool) -> String {
-    let listed = |names: Vec<String>| {
-        let (count, most) = (names.len(), if verbose { usize::MAX } else { NAMES });
-        let mut text = names.into_iter().take(most).collect::<Vec<_>>().join(", ");
-        if count > most {
-            text.push_str(&format!(" and {} more", count - most));
-        }
-        text
-    };
+    let most = if verbose { usize::MAX } else { NAMES };
     let same = |one: &SlicePlan| places.iter().all(|place| place.slice.key == one.key);
     match places.first() {
         Some(first) if same(first.slice) => {
             let clusters: Vec<String> = places.iter().map(|place| place.cluster.cluster.clone()).collect();
             let number =
                 if clusters.len() > 1 { format!("{}: ", plural(clusters.len(), "cluster")) } else { String::new() };
-            format!("{} on {number}{}", first.slice.key.application, listed(clusters))
+            format!("{} on {number}{}", first.slice.key.application, listed(clusters, most))
         }
         _ => {
             let names = places.iter().map(|place| format!("{}@{}", place.slice.key.application, place.cluster.cluster));
-            format!("{}: {}", plural(places.len(), "application"), listed(names.collect()))
+            format!("{}: {}", plural(places.len(), "application"), listed(names.collect(), most))
         }
     }
 }
@@ -123,37 +117,4 @@ pub(super) fn notes(plans: &[ClusterPlan]) -> Vec<String> {
     found.sort();
     found.dedup();
     found
-}
-
-struct Out {
-    text: String,
-    color: bool,
-}
-
-impl Out {
-    fn heading(&mut self, text: &str) {
-        let text = lines::clean(text);
-        if self.color {
-            self.text.push_str(&format!("\x1b[1m{text}\x1b[0m\n"));
-        } else {
-            self.text.push_str(&format!("{text}\n"));
-        }
-    }
-
-    fn line(&mut self, line: &Line) {
-        let code = match line.tone {
-            Tone::Plus => "32",
-            Tone::Minus => "31",
-            Tone::Change => "33",
-            Tone::Alarm => "1;31",
-            Tone::Plain => "",
-        };
-        self.text.push_str(&"  ".repeat(line.depth));
-        if self.color && !code.is_empty() {
-            self.text.push_str(&format!("\x1b[{code}m{}\x1b[0m\n", line.text));
-        } else {
-            self.text.push_str(&line.text);
-            self.text.push('\n');
-        }
-    }
 }

@@ -2,12 +2,10 @@
 
 use super::fold::folded;
 use super::human::{fold_line, heading, notes, states};
-use super::lines::{self, Line, Tone};
+use super::lines;
 use super::{Group, counts, groups, summary};
 use crate::plan::action::ClusterPlan;
-
-/// Bytes. Forges cut comments at 65,536 characters, and something may stand around the report.
-const BUDGET: usize = 60_000;
+use crate::report::{BUDGET, Line, diff_block, escaped};
 
 /// Plans as Markdown, short enough for a comment.
 pub fn markdown(plans: &[ClusterPlan]) -> String {
@@ -82,46 +80,5 @@ fn section(group: &Group<'_>) -> String {
     let (shown, folds) = folded(&group.actions, false);
     let mut all: Vec<Line> = shown.iter().flat_map(|action| lines::action(action, false)).collect();
     all.extend(folds.iter().map(fold_line));
-    let mut block = String::new();
-    for line in &all {
-        // The first column makes the colour.
-        let sign = match line.tone {
-            Tone::Plus => '+',
-            Tone::Minus => '-',
-            Tone::Change | Tone::Alarm => '!',
-            Tone::Plain => ' ',
-        };
-        block.push(sign);
-        block.push_str(&"  ".repeat(line.depth));
-        block.push_str(&line.text);
-        block.push('\n');
-    }
-    let fence = "`".repeat(longest_run(&block, '`').max(2) + 1);
-    format!("\n#### {}\n\n{fence}diff\n{block}{fence}\n", escaped(&heading(group, false)))
-}
-
-fn longest_run(text: &str, of: char) -> usize {
-    text.split(|c| c != of).map(str::len).max().unwrap_or(0)
-}
-
-/// Text that is nothing else in Markdown; `code` stays.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut code = false;
-    let even = text.matches('`').count().is_multiple_of(2);
-    for c in lines::clean(text).chars() {
-        match c {
-            '`' if even => {
-                code = !code;
-                out.push(c);
-            }
-            '<' if !code => out.push_str("&lt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '@' if !code => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
-        }
-    }
-    out
+    format!("\n#### {}\n\n{}", escaped(&heading(group, false)), diff_block(&all))
 }

@@ -11,6 +11,7 @@ mod markdown;
 use std::collections::BTreeMap;
 
 use super::action::{Action, ClusterPlan, SlicePlan, Status, Verb};
+use crate::report::plural;
 use crate::yaml::json;
 
 pub use human::human;
@@ -170,11 +171,6 @@ fn look(slice: &SlicePlan, action: &Action) -> String {
         action.yields, action.dangers, action.why, action.withheld, action.force
     ));
     look
-}
-
-/// `1 object`, `2 objects`.
-pub(super) fn plural(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
 /// The sentence that sums up.

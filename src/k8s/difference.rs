@@ -1,14 +1,24 @@
-//! What differs between a live object and what it would become, field by field, without what every write changes.
+//! What differs between two states of an object, field by field, without what every write changes.
 //!
 //! Items of lists find each other as the API server merges them, where their kind says how, else by `name`, else by place. Values of
 //! Secrets are masked here, so that nobody after this sees them.
 
 use std::collections::BTreeMap;
 
-use super::action::ChangedField;
-use crate::k8s::object::Gvk;
-use crate::k8s::schema::{self, TypeRef};
+use super::object::Gvk;
+use super::schema::{self, TypeRef};
 use crate::yaml::{Map, Node, View};
+
+/// A field that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedField {
+    /// `.spec.template.spec.containers[name=web].image`.
+    pub path: String,
+    /// What it was; `None` for a new field. Values of Secrets are masked.
+    pub before: Option<Node>,
+    /// What it becomes; `None` for a field that goes.
+    pub after: Option<Node>,
+}
 
 /// Fields of `metadata` that the server keeps.
 const SERVERS: [&str; 8] = [
@@ -23,10 +33,10 @@ const SERVERS: [&str; 8] = [
 ];
 
 /// The annotation in which kubectl keeps what it last applied: a copy of the object, values of Secrets included.
-pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object without what the server keeps (status, versions, times, managers) and without kubectl's copy of it.
-pub(super) fn without_noise(object: &Node) -> Node {
+pub fn without_noise(object: &Node) -> Node {
     let mut object = object.clone();
     if let Some(map) = object.map_mut() {
         map.remove("status");
@@ -44,7 +54,7 @@ pub(super) fn without_noise(object: &Node) -> Node {
 }
 
 /// The fields in which two objects of a kind differ, sorted by path.
-pub(super) fn between(gvk: &Gvk, before: &Node, after: &Node) -> Vec<ChangedField> {
+pub fn between(gvk: &Gvk, before: &Node, after: &Node) -> Vec<ChangedField> {
     let (before, after) = (without_noise(before), without_noise(after));
     let mut walk = Walk { secret: gvk.is("", "Secret"), found: Vec::new() };
     let of = schema::root(&gvk.api_version(), &gvk.kind);
@@ -53,7 +63,7 @@ pub(super) fn between(gvk: &Gvk, before: &Node, after: &Node) -> Vec<ChangedFiel
 }
 
 /// The fields of `desired` that a live object has otherwise; what only the live object has is no difference. For objects that are made anew.
-pub(super) fn beyond(gvk: &Gvk, live: &Node, desired: &Node) -> Vec<ChangedField> {
+pub fn beyond(gvk: &Gvk, live: &Node, desired: &Node) -> Vec<ChangedField> {
     let mut found = between(gvk, live, desired);
     found.retain(|change| change.after.is_some());
     found
