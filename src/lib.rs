@@ -31,6 +31,7 @@ pub mod apply;
 pub mod argo;
 pub mod bundle;
 pub mod compile;
+pub mod diff;
 pub mod discovery;
 pub mod expand;
 pub mod explain;

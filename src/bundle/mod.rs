@@ -19,6 +19,7 @@
 
 mod changes;
 mod claims;
+mod contents;
 mod finish;
 mod hold;
 mod index;
@@ -48,6 +49,7 @@ pub use changes::{
     ApplicationChange, BUNDLES_LOCK, Changes, FileChange, LockStatus, Output, OutputFile, Stage, What, WhatHappened,
     changes, output,
 };
+pub use contents::Contents;
 pub use hold::held_files;
 pub use index::{
     ALL_API_VERSIONS, Entry, FactsRecord, Index, Known, NamespaceRecord, ObjectRef, ScopeRecord, SourceRecord, State,

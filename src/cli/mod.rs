@@ -8,11 +8,13 @@ mod assembly;
 mod build;
 mod check;
 mod cluster;
+mod diff;
 mod expand;
 mod explain;
 mod explain_object;
 mod helm;
 mod kustomize;
+mod lying;
 mod plan;
 mod planning;
 mod progress;
@@ -34,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Cluster(args) => cluster::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Expand(args) => expand::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Helm(args) => helm::run(&args),

@@ -9,25 +9,24 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fleetc::bundle::{self, BUNDLES_LOCK, Entry, Index, ObjectRef, State};
+use fleetc::bundle::{self, Contents, Entry, ObjectRef};
 use fleetc::cluster::Cluster;
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, did_you_mean};
 use fleetc::host::cluster::{ClusterConnection, Driver, RunOptions, connect};
-use fleetc::host::write::Folder;
 use fleetc::inventory::NAMESPACE;
 use fleetc::k8s::glob::Glob;
 use fleetc::k8s::selector::Selector;
-use fleetc::lock::{self, BundlesLock};
 use fleetc::machine::Machine;
 use fleetc::plan::{
     self, ClusterInput, ClusterPlan, Context, DesiredSlice, Filter, Ground, HookRuns, Options, Prune, Removals,
 };
 use fleetc::read::Fleet;
-use fleetc::span::{FileId, Span};
+use fleetc::span::Span;
 use fleetc::yaml::Node;
 
-use super::args::{Build, PlanningArgs, PruneChoice};
+use super::args::{Build, FilterArgs, PlanningArgs, PruneChoice};
 use super::assembly::Assembly;
+use super::lying;
 use super::reach;
 use super::session::Session;
 
@@ -54,13 +53,6 @@ pub(crate) struct Target {
     pub(crate) is_used: bool,
 }
 
-/// What is to be on the cluster of a name.
-struct Site {
-    index: Index,
-    /// Texts of its files, by path below its folder.
-    texts: BTreeMap<String, Arc<str>>,
-}
-
 impl Planning {
     /// Compiles or reads, and connects.
     ///
@@ -85,7 +77,7 @@ impl Planning {
                 return Err(session.refuse(diagnostics));
             }
         };
-        let chosen = match Chosen::of(args, &fleet) {
+        let chosen = match Chosen::of(&args.filter, &fleet) {
             Ok(chosen) => chosen,
             Err(error) => {
                 diagnostics.push(*error);
@@ -111,7 +103,7 @@ impl Planning {
             return Err(session.refuse(diagnostics));
         }
         let shared = Shared::of(&name, &fleet, &members, args, chosen.filter);
-        let empty = Site { index: Index::default(), texts: BTreeMap::new() };
+        let empty = Contents::default();
         let inputs = session.pool.map(&named, &|(name, place)| {
             shared.input(name, fleet.clusters.get(*place), sites.get(*name).unwrap_or(&empty))
         });
@@ -168,7 +160,7 @@ impl Planning {
 }
 
 /// The fleet compiled in memory.
-fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Site>, Diagnostics), ExitCode> {
+fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Contents>, Diagnostics), ExitCode> {
     let build = Build { fleet: args.fleet.clone(), output: None, keep_going: false };
     let mut assembly = Assembly::make(&build, false)?;
     let mut diagnostics = Diagnostics::new();
@@ -183,82 +175,45 @@ fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Sit
     if assembly.session.is_strict() && diagnostics.has_errors() {
         return Err(assembly.session.refuse(diagnostics));
     }
-    let bundles = assembled.bundled.bundles.into_iter().map(|bundle| {
-        let texts = bundle.files.into_iter().filter_map(|file| Some((file.path, file.text?))).collect();
-        (bundle.cluster, Site { index: bundle.index, texts })
-    });
+    let bundles = assembled.bundled.bundles.into_iter();
+    let bundles = bundles.map(|bundle| (bundle.cluster.clone(), Contents::from(bundle)));
     Ok((assembly.session, ManuallyDrop::into_inner(assembly.fleet), bundles.collect(), diagnostics))
 }
 
+/// What to do about bundles that do not lie there as their lock says.
+const ANEW: &str = "run `fleetc build`, or leave out `--bundles` to compile now";
+
 /// The bundles of a folder, as its lock says.
-fn read(args: &PlanningArgs, output: &Path) -> Result<(Session, Fleet, BTreeMap<String, Site>, Diagnostics), ExitCode> {
+fn read(
+    args: &PlanningArgs,
+    output: &Path,
+) -> Result<(Session, Fleet, BTreeMap<String, Contents>, Diagnostics), ExitCode> {
     let session = Session::open(&args.fleet, Some(output))?;
     let declared = session.declared();
     if declared.diagnostics.has_errors() {
         return Err(session.refuse(declared.diagnostics));
     }
     let mut diagnostics = declared.diagnostics;
-    let folder = Folder::new(output, session.world.folder()).and_then(|folder| Ok((folder.previous()?, folder)));
-    let (mut previous, folder) = folder.map_err(|errors| session.refuse(errors))?;
-    let mut wrong = |message: String| {
-        let error = Diagnostic::error("plan/bundles", Span::NONE, message);
-        diagnostics.push(error.hint("run `fleetc build`, or leave out `--bundles` to compile now"));
+    let read = lying::bundles(output, session.world.folder());
+    let read = match read {
+        Ok(read) => read,
+        Err(errors) => {
+            diagnostics.extend(errors.into_iter().map(|error| error.hint(ANEW)));
+            return Err(session.refuse(diagnostics));
+        }
     };
     let shown = output.display();
-    let lock = previous.bundles_lock.as_ref().and_then(|text| match BundlesLock::parse(FileId::NONE, text) {
-        Ok(lock::State::Here(lock)) => Some(lock),
-        _ => None,
-    });
-    let Some(lock) = lock else {
-        wrong(format!(
-            "`{shown}` has no {BUNDLES_LOCK} that can be read, so nobody knows whether its bundles are whole"
-        ));
-        return Err(session.refuse(diagnostics));
-    };
-    let mut indexes = BTreeMap::new();
-    for (cluster, digest) in &lock.clusters {
-        let directory = bundle::encode_name(cluster);
-        let Some(old) = previous.bundles.get(&directory) else {
-            wrong(format!("the bundle of `{cluster}` is in {BUNDLES_LOCK}, but not in `{shown}`"));
-            continue;
-        };
-        if fleetc::digest::Digest::of(old.text.as_bytes()) != *digest {
-            wrong(format!("`{shown}/{directory}/bundle.yaml` is not what {BUNDLES_LOCK} says"));
-            continue;
-        }
-        match old.index().sides.first() {
-            Some(index) if old.index().problem.is_none() && index.cluster == *cluster => {
-                indexes.insert(directory, index.clone());
-            }
-            _ => wrong(format!("`{shown}/{directory}/bundle.yaml` cannot be read")),
-        }
-    }
-    if diagnostics.has_errors() {
-        return Err(session.refuse(diagnostics));
-    }
-    let wanted: Vec<String> = indexes
-        .iter()
-        .flat_map(|(directory, index)| {
-            let entries = index.applications.iter().filter(|entry| entry.state == State::Ok);
-            entries.flat_map(|entry| entry.files.keys()).map(move |path| format!("{directory}/{path}"))
-        })
-        .collect();
-    folder.read_texts(&mut previous, &wanted);
     let known: BTreeSet<String> = members(&declared.value).into_keys().collect();
     let mut sites = BTreeMap::new();
-    for (directory, index) in indexes {
-        if !known.contains(&index.cluster) {
-            let message = format!("`{shown}` has a bundle for `{}`, which is no cluster of the fleet", index.cluster);
-            let mut error = Diagnostic::error("plan/bundles", Span::NONE, message);
-            error.hints.extend(did_you_mean(&index.cluster, known.iter().map(String::as_str)));
-            diagnostics.push(error);
+    for (cluster, contents) in read {
+        if known.contains(&cluster) {
+            sites.insert(cluster, contents);
             continue;
         }
-        let paths = index.applications.iter().flat_map(|entry| entry.files.keys());
-        let texts =
-            paths.filter_map(|path| Some((path.clone(), previous.texts.get(&format!("{directory}/{path}"))?.clone())));
-        let texts = texts.collect();
-        sites.insert(index.cluster.clone(), Site { index, texts });
+        let message = format!("`{shown}` has a bundle for `{cluster}`, which is no cluster of the fleet");
+        let mut error = Diagnostic::error("plan/bundles", Span::NONE, message);
+        error.hints.extend(did_you_mean(&cluster, known.iter().map(String::as_str)));
+        diagnostics.push(error);
     }
     if diagnostics.has_errors() {
         return Err(session.refuse(diagnostics));
@@ -276,40 +231,46 @@ fn members(fleet: &Fleet) -> BTreeMap<String, Vec<usize>> {
 }
 
 /// What the filters say.
-struct Chosen {
+pub(crate) struct Chosen {
     clusters: Vec<Glob>,
     selector: Selector,
     filter: Filter,
 }
 
 impl Chosen {
-    fn of(args: &PlanningArgs, fleet: &Fleet) -> Result<Chosen, Box<Diagnostic>> {
-        let usage = |message: String| Diagnostic::error("cli/filter", Span::NONE, message).cause(Cause::Usage);
-        let globs = |patterns: &[String]| -> Result<Vec<Glob>, Box<Diagnostic>> {
-            let glob = |pattern: &String| {
-                Glob::new(pattern, "").ok_or_else(|| Box::new(usage(format!("`{pattern}` is no pattern"))))
-            };
-            patterns.iter().map(glob).collect()
-        };
-        let clusters = globs(&args.filter.clusters)?;
+    /// What the arguments say of a fleet.
+    ///
+    /// # Errors
+    /// A pattern that is none, or names no cluster; a selector that is none.
+    pub(crate) fn of(args: &FilterArgs, fleet: &Fleet) -> Result<Chosen, Box<Diagnostic>> {
+        let clusters = globs(&args.clusters)?;
         let names: Vec<String> = members(fleet).into_keys().collect();
         for glob in &clusters {
             if !names.iter().any(|name| glob.matches(name))
                 && !fleet.clusters.iter().any(|cluster| glob.matches(&cluster.name))
             {
-                let mut error = usage(format!("no cluster of the fleet is called `{}`", glob.pattern()));
+                let mut error = unusable(format!("no cluster of the fleet is called `{}`", glob.pattern()));
                 error.hints.extend(did_you_mean(glob.pattern(), names.iter().map(String::as_str)));
                 return Err(Box::new(error));
             }
         }
-        let selector = match &args.filter.selector {
+        let selector = match &args.selector {
             None => Selector::default(),
             Some(text) => {
-                Selector::parse(text).map_err(|why| usage(format!("`{text}` is no selector of labels: {why}")))?
+                Selector::parse(text).map_err(|why| unusable(format!("`{text}` is no selector of labels: {why}")))?
             }
         };
-        let filter = Filter { applications: globs(&args.filter.apps)?, projects: globs(&args.filter.projects)? };
+        let filter = Filter { applications: globs(&args.apps)?, projects: globs(&args.projects)? };
         Ok(Chosen { clusters, selector, filter })
+    }
+
+    /// The names that bundles of the chosen clusters have.
+    pub(crate) fn clusters_of(&self, fleet: &Fleet) -> BTreeSet<String> {
+        let chosen = |places: &[usize]| {
+            let clusters = places.iter().filter_map(|place| fleet.clusters.get(*place));
+            clusters.map(|cluster| (bundle::cluster_name(cluster, fleet), cluster)).any(|(name, c)| self.has(&name, c))
+        };
+        members(fleet).into_iter().filter(|(_, places)| chosen(places)).map(|(name, _)| name).collect()
     }
 
     fn has(&self, name: &str, cluster: &Cluster) -> bool {
@@ -317,6 +278,21 @@ impl Chosen {
         (self.clusters.is_empty() || self.clusters.iter().any(named))
             && self.selector.matches(|key| cluster.labels.get(key).map(|value| value.as_str().into()))
     }
+}
+
+fn unusable(message: String) -> Diagnostic {
+    Diagnostic::error("cli/filter", Span::NONE, message).cause(Cause::Usage)
+}
+
+/// Patterns of names.
+///
+/// # Errors
+/// One is no pattern.
+pub(crate) fn globs(patterns: &[String]) -> Result<Vec<Glob>, Box<Diagnostic>> {
+    let glob = |pattern: &String| {
+        Glob::new(pattern, "").ok_or_else(|| Box::new(unusable(format!("`{pattern}` is no pattern"))))
+    };
+    patterns.iter().map(glob).collect()
 }
 
 /// What all clusters have in common.
@@ -386,13 +362,13 @@ impl<'a> Shared<'a> {
             .unwrap_or(NAMESPACE)
     }
 
-    fn slice(&self, cluster: &str, site: &Site, entry: &Entry) -> DesiredSlice {
+    fn slice(&self, cluster: &str, site: &Contents, entry: &Entry) -> DesiredSlice {
         let parent_namespace = self.parent_namespace(&entry.project);
         let context = Context { fleet: self.name, cluster, parent_namespace };
         DesiredSlice::new(context, entry, &|path| site.texts.get(path).cloned())
     }
 
-    fn input(&self, name: &str, cluster: Option<&Cluster>, site: &Site) -> ClusterInput {
+    fn input(&self, name: &str, cluster: Option<&Cluster>, site: &Contents) -> ClusterInput {
         let entries = &site.index.applications;
         let (meant, others): (Vec<&Entry>, Vec<&Entry>) =
             entries.iter().partition(|entry| self.filter.lets(&entry.key, &entry.project));

@@ -52,7 +52,6 @@ impl Session {
     ///
     /// # Errors
     /// Those of [`Session::open`], and no such commit.
-    #[expect(dead_code, reason = "`fleetc diff` comes next")]
     pub(crate) fn open_at(dir: &Path, options: &FleetOptions, revision: &str) -> Result<Session, ExitCode> {
         Self::open_any(dir, options, None, &|_| false, Some(revision))
     }

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod glob;
 pub mod health;
 pub mod ignore;
+pub mod noise;
 pub mod object;
 pub mod order;
 pub mod path_match;

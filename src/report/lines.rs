@@ -48,8 +48,12 @@ impl Line {
         for (changed, piece) in pieces {
             let start = line.text.len();
             line.text.push_str(&clean(piece));
-            if *changed && line.text.len() > start {
-                line.marks.push(start..line.text.len());
+            if !*changed || line.text.len() == start {
+                continue;
+            }
+            match line.marks.last_mut().filter(|last| last.end == start) {
+                Some(last) => last.end = line.text.len(),
+                None => line.marks.push(start..line.text.len()),
             }
         }
         line

@@ -24,3 +24,32 @@ pub fn listed(names: Vec<String>, most: usize) -> String {
 pub fn plural(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
+
+/// How many names a heading has.
+pub const NAMES: usize = 6;
+
+/// Applications and clusters: those of one application by its name, others as `application@cluster`.
+pub fn places(places: &[(String, &str)], most: usize) -> String {
+    match places {
+        [] => String::new(),
+        [(first, _), ..] if places.iter().all(|(name, _)| name == first) => {
+            let clusters: Vec<String> = places.iter().map(|(_, cluster)| (*cluster).to_owned()).collect();
+            let number =
+                if clusters.len() > 1 { format!("{}: ", plural(clusters.len(), "cluster")) } else { String::new() };
+            format!("{first} on {number}{}", listed(clusters, most))
+        }
+        _ => {
+            let names = places.iter().map(|(name, cluster)| format!("{name}@{cluster}"));
+            format!("{}: {}", plural(places.len(), "application"), listed(names.collect(), most))
+        }
+    }
+}
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Everything: folded objects, long values, what does not change.
+    pub verbose: bool,
+    /// With colours.
+    pub color: bool,
+}

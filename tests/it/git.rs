@@ -22,13 +22,13 @@ use gix::objs::{Kind, Write as _};
 const URL: &str = "https://git.example.com/platform/fleet.git";
 
 /// A repository in the making.
-struct Repo {
+pub(crate) struct Repo {
     folder: PathBuf,
     git: gix::Repository,
 }
 
 /// What a path is in a commit.
-enum Blob<'a> {
+pub(crate) enum Blob<'a> {
     File(&'a str),
     Link(&'a str),
     Submodule,
@@ -36,7 +36,7 @@ enum Blob<'a> {
 use Blob::{File, Link, Submodule};
 
 impl Repo {
-    fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         fs::create_dir_all(folder).unwrap();
         let git = gix::init(folder).unwrap();
         let repo = Repo { folder: folder.to_owned(), git };
@@ -94,7 +94,7 @@ impl Repo {
         self.commit_after(&[], files)
     }
 
-    fn commit_after(&self, parents: &[ObjectId], files: &[(&str, Blob<'_>)]) -> ObjectId {
+    pub(crate) fn commit_after(&self, parents: &[ObjectId], files: &[(&str, Blob<'_>)]) -> ObjectId {
         let tree = self.tree(files);
         let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
         let text = format!(
@@ -103,7 +103,7 @@ impl Repo {
         self.git.objects.write_buf(Kind::Commit, text.as_bytes()).unwrap()
     }
 
-    fn set(&self, reference: &str, id: ObjectId) {
+    pub(crate) fn set(&self, reference: &str, id: ObjectId) {
         self.git_file(reference, &format!("{id}\n"));
     }
 
@@ -114,7 +114,7 @@ impl Repo {
     }
 
     /// Puts files on disk.
-    fn write(&self, files: &[(&str, &str)]) {
+    pub(crate) fn write(&self, files: &[(&str, &str)]) {
         for (path, text) in files {
             let path = self.folder.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -13,6 +13,7 @@ mod clusters;
 mod control_plane;
 mod dependencies;
 #[cfg(feature = "host")]
+mod diff;
 mod directory;
 #[cfg(all(feature = "host", unix))]
 mod e2e_faults;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
 const VOCABULARY: [&str; 9] =
     ["application", "cluster", "diag", "digest", "path", "question", "source", "span", "world"];
-const LAYERS: [(&str, &[&str]); 26] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     ("yaml", &[]),
     ("template", &["yaml"]),
     ("k8s", &["yaml"]),
@@ -26,6 +26,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("discovery", &["yaml", "k8s", "api", "machine"]),
     ("inventory", &["yaml", "k8s"]),
     ("report", &["yaml", "k8s"]),
+    ("diff", &["yaml", "k8s", "bundle", "report"]),
     ("memory_cluster", &["yaml", "k8s", "api", "machine"]),
     ("plan", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "bundle", "project", "report"]),
     ("apply", &["yaml", "k8s", "api", "machine", "inventory", "bundle", "project", "plan"]),

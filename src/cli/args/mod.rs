@@ -1,8 +1,12 @@
 //! The arguments of all commands. The doc comments are the help texts.
 
+mod diff;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use diff::Diff;
 
 /// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
 #[derive(Parser, Debug)]
@@ -27,6 +31,8 @@ pub(crate) enum Command {
     Cluster(ClusterCommand),
     /// Compile, write nothing; exit 1 with a list when bundles or locks do not match the sources any more
     Check(Check),
+    /// Show what differs between two revisions of the fleet, two folders of bundles or two locks: equal changes on many clusters once
+    Diff(Diff),
     /// Print the Applications that the fleet stands for, one YAML document each, sorted by name
     Expand(Expand),
     /// Say where an application, an object or a field came from, with file and line: generators, sources, patches, edits

@@ -1,21 +1,7 @@
 //! What a report says in one line for many objects: changes that only name a version or a checksum, and objects that stay.
 
-use std::collections::BTreeSet;
-
+use crate::k8s::noise;
 use crate::plan::action::{Action, Verb};
-
-/// Labels and annotations that change with every release of a chart and say nothing about what runs.
-const NOISE: [&str; 9] = [
-    "helm.sh/chart",
-    "chart",
-    "app.kubernetes.io/version",
-    "app.kubernetes.io/managed-by",
-    "heritage",
-    "argocd.argoproj.io/tracking-id",
-    "app.kubernetes.io/instance",
-    "meta.helm.sh/release-name",
-    "meta.helm.sh/release-namespace",
-];
 
 /// From how many objects on they are folded.
 const MANY: usize = 3;
@@ -58,22 +44,9 @@ fn common(action: &Action) -> Option<String> {
     match action.verb {
         Verb::Keep | Verb::Release => Some(action.why.clone()),
         Verb::Change | Verb::Adopt if !action.changes.is_empty() => {
-            let keys: Option<BTreeSet<&str>> = action.changes.iter().map(|change| noise(&change.path)).collect();
-            let keys: Vec<&str> = keys?.into_iter().collect();
-            Some(format!("only {}", keys.join(", ")))
+            noise::only(action.changes.iter().map(|change| change.path.as_str()))
         }
         Verb::Change => Some(action.why.clone()).filter(|why| !why.is_empty()),
         _ => None,
     }
-}
-
-/// The key of a label or annotation that is noise.
-fn noise(path: &str) -> Option<&'static str> {
-    NOISE.into_iter().find(|key| {
-        let quoted = format!("[{key:?}]");
-        let (parent, plain) =
-            (path.strip_suffix(&quoted), path.strip_suffix(*key).and_then(|rest| rest.strip_suffix('.')));
-        let parent = parent.or(plain);
-        parent.is_some_and(|parent| parent.ends_with("metadata.labels") || parent.ends_with("metadata.annotations"))
-    })
 }

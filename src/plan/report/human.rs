@@ -3,11 +3,8 @@
 use super::fold::folded;
 use super::lines;
 use super::{Detail, Group, Where, counts, groups, plural, reason, summary, word};
-use crate::plan::action::{ClusterPlan, SlicePlan, Status};
-use crate::report::{Line, Terminal, Tone, listed};
-
-/// How many names a heading has.
-const NAMES: usize = 6;
+use crate::plan::action::{ClusterPlan, Status};
+use crate::report::{Line, NAMES, Terminal, Tone};
 
 /// Plans as text.
 pub fn human(plans: &[ClusterPlan], detail: Detail) -> String {
@@ -64,20 +61,9 @@ pub(super) fn heading(group: &Group<'_>, verbose: bool) -> String {
 
 /// Applications and clusters: those of one application by its name, others as `application@cluster`.
 pub(super) fn places(places: &[Where<'_>], verbose: bool) -> String {
-    let most = if verbose { usize::MAX } else { NAMES };
-    let same = |one: &SlicePlan| places.iter().all(|place| place.slice.key == one.key);
-    match places.first() {
-        Some(first) if same(first.slice) => {
-            let clusters: Vec<String> = places.iter().map(|place| place.cluster.cluster.clone()).collect();
-            let number =
-                if clusters.len() > 1 { format!("{}: ", plural(clusters.len(), "cluster")) } else { String::new() };
-            format!("{} on {number}{}", first.slice.key.application, listed(clusters, most))
-        }
-        _ => {
-            let names = places.iter().map(|place| format!("{}@{}", place.slice.key.application, place.cluster.cluster));
-            format!("{}: {}", plural(places.len(), "application"), listed(names.collect(), most))
-        }
-    }
+    let named: Vec<(String, &str)> =
+        places.iter().map(|place| (place.slice.key.application.to_string(), place.cluster.cluster.as_str())).collect();
+    crate::report::places(&named, if verbose { usize::MAX } else { NAMES })
 }
 
 /// What did not come to a plan, equal reasons once: clusters, then slices.

@@ -14,17 +14,9 @@ use super::action::{Action, ClusterPlan, SlicePlan, Status, Verb};
 use crate::report::plural;
 use crate::yaml::json;
 
+pub use crate::report::Detail;
 pub use human::human;
 pub use markdown::markdown;
-
-/// How much is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Detail {
-    /// Everything: folded objects, long values, slices without changes.
-    pub verbose: bool,
-    /// With colours.
-    pub color: bool,
-}
 
 /// Where a slice is.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,267 @@
+//! What differs between two states of a fleet: two folders of bundles, two builds, or one of each.
+//!
+//! In: for each side the bundles by cluster ([`Side`]). Out: a [`Comparison`], in which a change that is the same on many clusters stands
+//! once with the list of its places. Applications that come or leave, objects that move between applications of a cluster, and objects
+//! that only got another hash in their name are recognised. What a side could not render is said, never compared: it would read as a removal.
+//!
+//! Nothing is asked of a cluster and nothing is read from disk. Values of Secrets are masked before anybody sees them.
+
+mod application;
+mod fold;
+mod objects;
+pub mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::application::AppKey;
+use crate::bundle::{Contents, Entry, ObjectRef, Spread, State};
+use crate::digest::Digest;
+use crate::k8s::difference::ChangedField;
+use crate::k8s::object::Gvk;
+
+use objects::Found;
+
+/// The bundles of one side by the name of their cluster.
+pub type Side = BTreeMap<String, Contents>;
+
+/// What happens to an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum What {
+    /// It is new.
+    Come,
+    /// It is no longer there.
+    Go,
+    /// Fields of it differ.
+    Change,
+    /// It has another name, of which only the hash of its content differs, and perhaps other fields.
+    Rename {
+        /// The name that it had.
+        from: String,
+    },
+    /// It belongs to another application of its cluster, and perhaps other fields differ.
+    Move {
+        /// The application that it belonged to.
+        from: AppKey,
+    },
+}
+
+impl What {
+    /// One word, as in files and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            What::Come => "add",
+            What::Go => "remove",
+            What::Change => "change",
+            What::Rename { .. } => "rename",
+            What::Move { .. } => "move",
+        }
+    }
+}
+
+/// Where something is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Name of the cluster.
+    pub cluster: Arc<str>,
+    /// The application, as it is afterwards; before, where it leaves.
+    pub application: Arc<AppKey>,
+}
+
+/// A change of an object, the same at all of its places.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What happens.
+    pub what: What,
+    /// The kind.
+    pub gvk: Gvk,
+    /// The objects, sorted, each once; several where the same fields of several objects change in the same way.
+    pub objects: Vec<ObjectRef>,
+    /// What differs, sorted by path.
+    pub fields: Vec<ChangedField>,
+    /// How many sets of values there are where only the paths are the same everywhere; then `fields` is the first of them.
+    pub variants: usize,
+    /// Whether the whole application comes or leaves with it.
+    pub whole: bool,
+    /// Why nobody need see it: versions in labels, checksums, fields that the application ignores. `None` for all others.
+    pub noise: Option<String>,
+    /// What is dangerous about it, one sentence each.
+    pub dangers: Vec<String>,
+    /// Where, sorted.
+    pub places: Vec<Place>,
+}
+
+/// What happens to an application on clusters.
+#[derive(Clone, Debug)]
+pub struct ApplicationChange {
+    /// Whether it comes, leaves, or is set otherwise.
+    pub what: What,
+    /// Settings that differ: project, destination namespace, sources, sync policy.
+    pub fields: Vec<ChangedField>,
+    /// Number of its objects where it comes or leaves.
+    pub objects: usize,
+    /// Where, sorted.
+    pub places: Vec<Place>,
+}
+
+/// An application that one side could not render.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether that is the second side.
+    pub after: bool,
+    /// Why.
+    pub why: String,
+    /// Where, sorted.
+    pub places: Vec<Place>,
+}
+
+/// What differs.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// Clusters that only the second side has.
+    pub clusters_added: Vec<String>,
+    /// Clusters that only the first side has.
+    pub clusters_removed: Vec<String>,
+    /// Applications that come, leave, or are set otherwise.
+    pub applications: Vec<ApplicationChange>,
+    /// Changes of objects: dangerous ones first, then by how many places they have.
+    pub changes: Vec<Change>,
+    /// What could not be compared.
+    pub failures: Vec<Failure>,
+    /// How many applications on clusters both sides have together.
+    pub compared: usize,
+}
+
+impl Comparison {
+    /// Whether both sides are the same, as far as both could be rendered.
+    pub fn is_empty(&self) -> bool {
+        self.applications.is_empty()
+            && self.changes.is_empty()
+            && self.clusters_added.is_empty()
+            && self.clusters_removed.is_empty()
+    }
+}
+
+/// An application on a cluster, on one side or on both.
+struct Pair<'a> {
+    place: Place,
+    before: Option<(&'a Contents, &'a Entry)>,
+    after: Option<(&'a Contents, &'a Entry)>,
+    /// Which piece of work compares its objects.
+    task: Option<usize>,
+}
+
+/// The files that differ between the sides of an application, by digest: equal tasks have equal results.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Task {
+    before: Vec<Digest>,
+    after: Vec<Digest>,
+    /// What the application says is to be ignored, as text.
+    ignored: String,
+}
+
+/// Compares two sides.
+pub fn compare(before: &Side, after: &Side, spread: Spread<'_>) -> Comparison {
+    let mut comparison = Comparison {
+        clusters_added: after.keys().filter(|name| !before.contains_key(*name)).cloned().collect(),
+        clusters_removed: before.keys().filter(|name| !after.contains_key(*name)).cloned().collect(),
+        ..Comparison::default()
+    };
+    let mut pairs = pairs(before, after);
+    comparison.compared = pairs.len();
+    comparison.failures = failures(&pairs);
+    let tasks = tasks(&mut pairs);
+    let results = objects::run(&tasks, spread);
+    comparison.applications = application::changes(&pairs, &results);
+    let results: Vec<Vec<Arc<Found>>> =
+        results.into_iter().map(|found| found.into_iter().map(Arc::new).collect()).collect();
+    comparison.changes = fold::changes(&pairs, &results);
+    comparison
+}
+
+/// The applications of both sides, sorted by cluster and key.
+fn pairs<'a>(before: &'a Side, after: &'a Side) -> Vec<Pair<'a>> {
+    fn entries<'a>(side: &'a Side, cluster: &str) -> BTreeMap<&'a AppKey, (&'a Contents, &'a Entry)> {
+        let contents = side.get(cluster);
+        let entries =
+            contents.into_iter().flat_map(|contents| contents.index.applications.iter().map(move |e| (contents, e)));
+        entries.map(|(contents, entry)| (&entry.key, (contents, entry))).collect()
+    }
+    // A fleet has far fewer names than places.
+    let mut keys: BTreeMap<&AppKey, Arc<AppKey>> = BTreeMap::new();
+    let clusters: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let mut pairs = Vec::new();
+    for name in clusters {
+        let cluster: Arc<str> = Arc::from(name.as_str());
+        let (old, new) = (entries(before, name), entries(after, name));
+        let all: BTreeSet<&AppKey> = old.keys().chain(new.keys()).copied().collect();
+        for key in all {
+            let application = Arc::clone(keys.entry(key).or_insert_with(|| Arc::new(key.clone())));
+            let place = Place { cluster: Arc::clone(&cluster), application };
+            pairs.push(Pair { place, before: old.get(key).copied(), after: new.get(key).copied(), task: None });
+        }
+    }
+    pairs
+}
+
+/// What is held or absent on a side, equal reasons once.
+fn failures(pairs: &[Pair<'_>]) -> Vec<Failure> {
+    let mut found: BTreeMap<(bool, &str), Vec<Place>> = BTreeMap::new();
+    for pair in pairs {
+        for (after, side) in [(false, pair.before), (true, pair.after)] {
+            if let Some((_, entry)) = side.filter(|(_, entry)| entry.state != State::Ok) {
+                found.entry((after, entry.why.as_str())).or_default().push(pair.place.clone());
+            }
+        }
+    }
+    let found = found.into_iter();
+    found.map(|((after, why), places)| Failure { after, why: why.to_owned(), places }).collect()
+}
+
+/// The texts that a task compares.
+struct Work {
+    before: Vec<Arc<str>>,
+    after: Vec<Arc<str>>,
+    ignored: Option<crate::yaml::Node>,
+}
+
+/// Gives each pair whose files differ its task; each task once.
+fn tasks(pairs: &mut [Pair<'_>]) -> Vec<Work> {
+    let mut known: rustc_hash::FxHashMap<Task, usize> = rustc_hash::FxHashMap::default();
+    let mut list = Vec::new();
+    for pair in pairs {
+        let failed = [pair.before, pair.after].into_iter().flatten().any(|(_, entry)| entry.state != State::Ok);
+        if failed {
+            continue;
+        }
+        let files = |side: Option<(&Contents, &Entry)>, other: Option<(&Contents, &Entry)>| -> Vec<(String, Digest)> {
+            let Some((_, entry)) = side else { return Vec::new() };
+            let differs =
+                |path: &String, digest: &Digest| other.is_none_or(|(_, other)| other.files.get(path) != Some(digest));
+            let files = entry.files.iter().filter(|(path, digest)| differs(path, digest));
+            files.map(|(path, digest)| (path.clone(), *digest)).collect()
+        };
+        let (old, new) = (files(pair.before, pair.after), files(pair.after, pair.before));
+        if old.is_empty() && new.is_empty() {
+            continue;
+        }
+        let ignored = pair.after.and_then(|(_, entry)| entry.ignore_differences.clone());
+        let shown = ignored.as_ref().and_then(|node| crate::yaml::json::to_json(node).ok()).unwrap_or_default();
+        let digests = |files: &[(String, Digest)]| files.iter().map(|(_, digest)| *digest).collect();
+        let task = Task { before: digests(&old), after: digests(&new), ignored: shown };
+        let at = *known.entry(task).or_insert_with(|| {
+            let texts = |side: Option<(&Contents, &Entry)>, files: &[(String, Digest)]| {
+                let contents = side.map(|(contents, _)| contents);
+                let text = |path: &String| contents.and_then(|contents| contents.texts.get(path)).cloned();
+                files.iter().filter_map(|(path, _)| text(path)).collect()
+            };
+            list.push(Work { before: texts(pair.before, &old), after: texts(pair.after, &new), ignored });
+            list.len() - 1
+        });
+        pair.task = Some(at);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests;
