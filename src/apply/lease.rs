@@ -237,6 +237,12 @@ pub(super) fn stamp(now: Millis) -> String {
     format!("{at:.6}")
 }
 
+/// RFC 3339 in whole seconds, as the API server writes times.
+pub(super) fn when(now: Millis) -> String {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(now).unwrap_or(0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{at:.0}")
+}
+
 fn millis(stamp: &str) -> Option<Millis> {
     let at: jiff::Timestamp = stamp.parse().ok()?;
     u64::try_from(at.as_millisecond()).ok()

@@ -5,7 +5,7 @@
 //! ([`ClusterOutcome`]). No clock, no file, no state between runs: the truth is in the parents on the cluster, so a run that was killed
 //! anywhere is resumed by planning and applying again, from any machine.
 //!
-//! `cluster` decides who goes when, `lease` keeps two applies apart, `ledger` writes the parent of a slice before and after,
+//! `cluster` decides who goes when, `release` ends a hold and does nothing else, `lease` keeps two applies apart, `ledger` writes the parent of a slice before and after,
 //! `slice` carries out its actions with `object`, `hook` and `gone`, `wait` waits for health, `client` tries again what may be.
 //! Decided is nothing here: what to do about which object is `plan`'s.
 
@@ -18,6 +18,7 @@ mod lease;
 mod ledger;
 mod object;
 mod outcome;
+mod release;
 mod site;
 mod slice;
 mod wait;
@@ -25,6 +26,7 @@ mod windows;
 
 pub use cluster::{Basis, apply};
 pub use outcome::{ClusterOutcome, Counts, RESULTS, SliceOutcome, SliceResult};
+pub use release::release;
 pub use site::{Options, Wait};
 pub use slice::DETAIL;
 

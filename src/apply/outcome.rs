@@ -42,7 +42,7 @@ pub enum SliceResult {
     Unchanged,
     /// It was left alone: what was approved does not hold any more, a sync window, somebody else at work.
     Skipped,
-    /// Its render failed, so nothing happens to it.
+    /// Its render failed, or a rollback holds it: nothing happens to it.
     Held,
     /// Something failed. What was done stands in the inventory.
     Failed,

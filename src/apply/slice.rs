@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::client::{Client, Problem};
 use super::gone::{self, Doomed};
 use super::hook::{self, Hook, Ran};
-use super::lease::Watch;
+use super::lease::{Watch, when};
 use super::ledger::Ledger;
 use super::object::{self, Writing, Written};
 use super::outcome::{SliceOutcome, SliceResult};
@@ -22,7 +22,7 @@ use crate::k8s::health::established::is_needed;
 use crate::k8s::object::Gvk;
 use crate::k8s::order::Phase;
 use crate::machine::all;
-use crate::plan::{Action, Desired, DesiredSlice, Record, SlicePlan, Verb};
+use crate::plan::{Action, Applied, Desired, DesiredSlice, Record, SlicePlan, Verb, remember};
 use crate::yaml::Node;
 
 /// A slice at work.
@@ -95,15 +95,7 @@ impl<'a> Work<'a> {
     /// Writes the parent with all that the slice has and will have, and with the policy that holds from now on.
     async fn begin(&mut self) -> Result<(), Problem> {
         let plan = self.plan;
-        let mut record = self.record.clone();
-        if !plan.removal {
-            let before = plan.parent.as_ref().map(|parent| Record::read(&parent.record));
-            // What was applied last stays on record until this apply has ended well: hooks of an apply that was cut short run again.
-            record.bundle = before.as_ref().and_then(|before| before.bundle);
-            record.content = before.as_ref().and_then(|before| before.content);
-            record.installed = before.as_ref().is_some_and(|before| before.installed);
-        }
-        self.ledger.record(record.to_node());
+        self.ledger.record(self.unfinished().to_node());
         let mut new = Vec::new();
         for action in self.actions() {
             let member = action.verb.applies() && !matches!(action.verb, Verb::Ensure | Verb::Hook);
@@ -516,6 +508,10 @@ impl<'a> Work<'a> {
         } else {
             if good {
                 self.well();
+            } else if !self.plan.removal {
+                let mut record = self.unfinished();
+                self.remember(&mut record, false);
+                self.ledger.record(record.to_node());
             }
             // What goes to another slice is listed until that one has it.
             if let Err(problem) = self.ledger.write().await {
@@ -529,7 +525,36 @@ impl<'a> Work<'a> {
     fn well(&mut self) {
         let mut record = self.record.clone();
         record.installed |= !self.plan.removal;
+        self.remember(&mut record, true);
         self.ledger.record(record.to_node());
+    }
+
+    /// What the parent says while the slice is worked on: what was applied last stays on record until this apply has ended well, so hooks of
+    /// an apply that was cut short run again.
+    fn unfinished(&self) -> Record {
+        let mut record = self.record.clone();
+        if !self.plan.removal {
+            let before = self.plan.parent.as_ref().map(|parent| Record::read(&parent.record));
+            record.bundle = before.as_ref().and_then(|before| before.bundle);
+            record.content = before.as_ref().and_then(|before| before.content);
+            record.installed = before.as_ref().is_some_and(|before| before.installed);
+        }
+        record
+    }
+
+    /// Adds this apply to the history.
+    fn remember(&self, record: &mut Record, well: bool) {
+        let Some(desired) = self.desired else { return };
+        let by = self.site.options.holder.split(' ').next().unwrap_or_default().to_owned();
+        let applied = Applied {
+            revision: desired.revision.clone(),
+            sources: desired.record.sources.clone(),
+            bundle: Some(desired.digest),
+            at: when(self.site.port.now()),
+            by,
+            well,
+        };
+        remember(&mut record.history, applied);
     }
 
     fn record(&mut self, action: &Action, written: &Written) {

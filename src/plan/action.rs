@@ -181,7 +181,7 @@ pub enum Status {
     Ready,
     /// Something in it cannot be done, so nothing of it is: see the actions with [`Verb::Refuse`].
     Blocked,
-    /// Its render failed, and why: nothing happens to it.
+    /// Its render failed, or a rollback holds it where it is, and why: nothing happens to it.
     Held(String),
     /// It may not be applied, and why: unknown project, facts that differ, an empty set.
     Refused(String),

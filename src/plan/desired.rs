@@ -67,6 +67,10 @@ pub struct DesiredSlice {
     pub yields: Vec<(ObjectRef, crate::application::AppKey)>,
     /// What its renders asked about the cluster, with the answers that they got.
     pub facts: FactsRecord,
+    /// Whether its sync policy says that what somebody changed is put back (`automated.selfHeal`).
+    pub self_heal: bool,
+    /// The commit of the fleet that it was compiled from; empty where that is not known.
+    pub revision: String,
     /// Wave of the Application object among its siblings of an app-of-apps.
     pub wave: i64,
 }
@@ -268,6 +272,8 @@ impl DesiredSlice {
             released: entry.excluded.iter().chain(&entry.declares).cloned().collect(),
             yields: entry.yields.clone(),
             facts: entry.facts.clone(),
+            self_heal: heals(entry.sync_policy.as_ref()),
+            revision: String::new(),
             wave: entry.wave,
             key,
             parent,
@@ -316,6 +322,12 @@ impl DesiredSlice {
     pub fn object(&self, reference: &ObjectRef) -> Option<&Desired> {
         self.objects.iter().find(|object| object.reference() == *reference)
     }
+}
+
+/// `automated.selfHeal`, where `automated.enabled` does not say that nothing is automated.
+fn heals(policy: Option<&Node>) -> bool {
+    let flag = |key: &str| policy.and_then(|policy| policy.at(&["automated", key])).and_then(Node::as_bool);
+    flag("selfHeal") == Some(true) && flag("enabled") != Some(false)
 }
 
 fn namespace(record: &crate::bundle::NamespaceRecord) -> DesiredNamespace {

@@ -147,6 +147,7 @@ impl PlanFile {
                     ("readOnly", flag(options.read_only)),
                     ("compareAs", maybe(options.compare_as.as_ref())),
                     ("allowEmpty", flag(options.allow_empty)),
+                    ("release", flag(options.release)),
                     ("allowDelete", texts(&allow)),
                 ]),
             ),
@@ -290,6 +291,7 @@ impl PlanFile {
             read_only: is_set(&given, "readOnly"),
             compare_as: optional(&given, "compareAs"),
             allow_empty: is_set(&given, "allowEmpty"),
+            release: is_set(&given, "release"),
             allow_delete: strings(&given, "allowDelete").into_iter().collect::<BTreeSet<_>>(),
             ..Options::default()
         };

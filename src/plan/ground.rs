@@ -100,6 +100,19 @@ impl Ground {
         }
         ground.load_parents(talk, input).await?;
         ground.leave_to_others(input);
+        if !input.options.release {
+            // What is held at an earlier revision still has what the fleet may have given to another application since.
+            let held = |parent: &&Parent| Record::read(&parent.record).hold.is_some();
+            let held = ground.parents.values().filter(held).map(|parent| parent.key.application.clone());
+            ground.silent.extend(held.collect::<Vec<_>>());
+        }
+        if input.slices.iter().any(|slice| slice.record.hold.is_some()) {
+            // A rollback knows what the fleet said then, not what it says now: it takes nothing from applications that stay where they are.
+            let planned: BTreeSet<&AppKey> = input.slices.iter().map(|slice| &slice.key.application).collect();
+            ground
+                .silent
+                .extend(ground.parents.keys().filter(|app| !planned.contains(app)).cloned().collect::<Vec<_>>());
+        }
         let items = ground.parents.values().flat_map(|parent| parent.items.iter().map(|item| item.gvk.clone()));
         let mut gvks: BTreeSet<Gvk> = items.collect();
         let fresh = input.slices.iter().filter(|slice| slice.state == SliceState::Fresh);

@@ -99,6 +99,8 @@ pub struct Options {
     pub allow_delete: BTreeSet<String>,
     /// Allow an application's last object to go although it does not say `allowEmpty`.
     pub allow_empty: bool,
+    /// Holds that rollbacks left do not count, and end.
+    pub release: bool,
 }
 
 impl Default for Options {
@@ -113,6 +115,7 @@ impl Default for Options {
             in_flight: 24,
             allow_delete: BTreeSet::new(),
             allow_empty: false,
+            release: false,
         }
     }
 }

@@ -16,6 +16,7 @@ use super::ground::Ground;
 use super::live;
 use super::members::{self, Members};
 use super::predict;
+use super::stored;
 use super::talk::{Talk, Trouble, about, is_untyped, message, node};
 use crate::api::{Content, Method, Request, Resource, Response};
 use crate::application::AppKey;
@@ -142,6 +143,9 @@ impl Probe<'_> {
             action.live = Some(live::seen(live));
             action.why = "it is being deleted, and is made anew when it is gone".to_owned();
             return Ok(Found::Do(action));
+        }
+        if let Some(why) = live.as_ref().and_then(|live| stored::lost(&desired.gvk, &desired.body, live)) {
+            return Ok(self.refuse(at, desired, why));
         }
         match live {
             live if self.ground.options.read_only => Ok(self.foreseen(at, desired, item, live.as_ref())),

@@ -6,6 +6,7 @@ use crate::bundle::Entry;
 use crate::digest::Digest;
 use crate::yaml::{Map, Node};
 
+use super::history::{self, Applied, Hold};
 use super::options::Policy;
 
 /// The record of a slice.
@@ -27,11 +28,15 @@ pub struct Record {
     pub impersonate: String,
     /// Whether a first apply has ended well: Helm's install hooks do not run again.
     pub installed: bool,
+    /// The hold that a rollback left: until it is released, nothing else is applied.
+    pub hold: Option<Hold>,
+    /// Earlier applies, the last one first.
+    pub history: Vec<Applied>,
     /// What else is recorded.
     pub rest: Map,
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "project",
     "cluster",
     "bundle",
@@ -44,6 +49,8 @@ const KEYS: [&str; 12] = [
     "sources",
     "impersonate",
     "installed",
+    "hold",
+    "history",
 ];
 
 impl Record {
@@ -62,6 +69,8 @@ impl Record {
             sources: entry.sources.iter().map(source).collect(),
             impersonate: entry.impersonate.clone().unwrap_or_default(),
             installed: false,
+            hold: None,
+            history: Vec::new(),
             rest: Map::new(),
         }
     }
@@ -86,6 +95,12 @@ impl Record {
         set("sources", texts(&self.sources));
         set("impersonate", Node::str(self.impersonate.as_str()));
         set("installed", Node::bool(self.installed));
+        if let Some(hold) = &self.hold {
+            set("hold", hold.to_node());
+        }
+        if !self.history.is_empty() {
+            set("history", history::to_node(&self.history));
+        }
         Node::map(map)
     }
 
@@ -114,6 +129,8 @@ impl Record {
             sources: texts("sources"),
             impersonate: text("impersonate"),
             installed: flag("installed"),
+            hold: node.get("hold").and_then(Hold::read),
+            history: history::read(node.get("history")),
             rest,
         }
     }

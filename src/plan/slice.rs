@@ -63,16 +63,20 @@ pub async fn removal(talk: &Talk, ground: &Ground, parent: &Parent) -> SlicePlan
 }
 
 fn failed(desired: &DesiredSlice, trouble: Trouble) -> SlicePlan {
-    SlicePlan { status: Status::Failed(trouble.0), ..blank(desired, None) }
+    SlicePlan { status: Status::Failed(trouble.0), ..blank(desired, None, false) }
 }
 
 /// A plan without actions.
-fn blank(desired: &DesiredSlice, parent: Option<&Parent>) -> SlicePlan {
+fn blank(desired: &DesiredSlice, parent: Option<&Parent>, release: bool) -> SlicePlan {
     let mut record = desired.record.clone();
     if let Some(parent) = parent {
         let before = Record::read(&parent.record);
         record.installed = before.installed;
+        record.history = before.history;
         record.rest = before.rest;
+        if record.hold.is_none() && !release {
+            record.hold = before.hold;
+        }
     }
     SlicePlan {
         key: desired.key.clone(),
@@ -113,6 +117,10 @@ fn removed(parent: &Parent) -> SlicePlan {
 /// Plans the removal of an application whose members are known.
 pub(super) async fn leaving(talk: &Talk, ground: &Ground, parent: &Parent, members: &Members) -> SlicePlan {
     let mut plan = removed(parent);
+    if let Some(hold) = plan.record.hold.as_ref().filter(|_| !ground.options.release) {
+        plan.status = Status::Held(hold.words(&ground.cluster, &parent.key.application.to_string()));
+        return plan;
+    }
     let policy = plan.record.policy.clone();
     let leaving = Leaving {
         talk,
@@ -142,7 +150,7 @@ pub(super) async fn planned(
     parent: Option<&Parent>,
     members: &Members,
 ) -> SlicePlan {
-    let mut plan = blank(desired, parent);
+    let mut plan = blank(desired, parent, ground.options.release);
     match &desired.state {
         SliceState::Fresh => {}
         SliceState::Held(why) | SliceState::Absent(why) => {
@@ -160,6 +168,10 @@ pub(super) async fn planned(
             "its parent, ConfigMap {}/{}, cannot be understood: {why}",
             name.namespace, name.name
         ));
+        return plan;
+    }
+    if let (None, Some(hold)) = (&desired.record.hold, &plan.record.hold) {
+        plan.status = Status::Held(hold.words(&ground.cluster, &desired.key.application.to_string()));
         return plan;
     }
     let differs = ground.differences(&desired.facts);
