@@ -38,33 +38,58 @@ pub(crate) fn run(args: &mut Apply) -> ExitCode {
         Ok(planning) => planning,
         Err(code) => return code,
     };
+    if saved.is_none() {
+        for target in &mut planning.targets {
+            target.input.options.release = args.release;
+        }
+    }
     let approved = match &saved {
-        Some(path) => load(path, &mut planning, &args.planning),
+        Some(path) => load(path, &mut planning, &args.planning, args.release),
         None => Ok(plan(&planning, args)),
     };
     let journal = approved.and_then(|approved| Ok((approved, Journal::open(args.journal.as_deref())?)));
-    let (approved, mut journal) = match journal {
-        Ok(found) => found,
+    match journal {
+        Ok((approved, journal)) => {
+            proceed(planning, approved, journal, args, saved.is_some(), serde_json::Map::new()).into()
+        }
         Err(error) => {
             planning.diagnostics.push(*error);
             let diagnostics = std::mem::take(&mut planning.diagnostics);
-            return planning.session.refuse(diagnostics);
+            planning.session.refuse(diagnostics)
         }
-    };
+    }
+}
+
+/// Plans now, shows it, asks where nobody has said `--yes`, and carries it out. The exit code.
+pub(crate) fn now_and_here(planning: Planning, args: &Apply, more: serde_json::Map<String, Value>) -> u8 {
+    let approved = plan(&planning, args);
+    proceed(planning, approved, Journal(None), args, false, more)
+}
+
+/// Asks, and carries out what is agreed to. `more` goes into the JSON.
+fn proceed(
+    mut planning: Planning,
+    approved: Vec<(ClusterPlan, Basis)>,
+    mut journal: Journal,
+    args: &Apply,
+    is_saved: bool,
+    mut more: serde_json::Map<String, Value>,
+) -> u8 {
     let mut diagnostics = std::mem::take(&mut planning.diagnostics);
     planning.session.print_findings(&mut diagnostics);
     let has_work = approved.iter().any(|(plan, _)| plan.slices.iter().any(SlicePlan::has_work));
-    if has_work && saved.is_none() && !args.yes {
-        match agreed() {
+    if has_work && !is_saved && !args.yes {
+        match agreed("apply this?") {
             Some(true) => {}
             Some(false) => {
                 planning.session.say("nothing was applied");
-                return ExitCode::from(report::exit_code(&diagnostics, true));
+                return report::exit_code(&diagnostics, true);
             }
             None => {
                 let message = "nothing was applied: nobody is here to agree";
                 let error = Diagnostic::error("apply/nobody-agreed", Span::NONE, message).cause(Cause::Usage);
-                return planning.session.refuse(error.hint("`--yes` agrees, a saved plan is agreed to").into());
+                planning.session.refuse(error.hint("`--yes` agrees, a saved plan is agreed to").into());
+                return 2;
             }
         }
     }
@@ -78,7 +103,9 @@ pub(crate) fn run(args: &mut Apply) -> ExitCode {
     outcomes.iter().flat_map(|outcome| &outcome.slices).for_each(|slice| total.add(&slice.counts));
     if planning.session.is_json() {
         let clusters: Vec<Value> = outcomes.iter().map(cluster_data).collect();
-        planning.session.print_json(&diagnostics, json!({"clusters": clusters, "total": counts_data(&total)}));
+        more.insert("clusters".to_owned(), clusters.into());
+        more.insert("total".to_owned(), counts_data(&total));
+        planning.session.print_json(&diagnostics, Value::Object(more));
     } else {
         print_out(&text(&outcomes, args.planning.fleet.options.verbose));
         planning.session.say(&summary(&outcomes, &total));
@@ -88,7 +115,7 @@ pub(crate) fn run(args: &mut Apply) -> ExitCode {
     let any = |which: &dyn Fn(&SliceOutcome) -> bool| outcomes.iter().flat_map(|outcome| &outcome.slices).any(which);
     let code = report::exit_code(&diagnostics, withheld || any(&left));
     let failed = refused || outcomes.iter().any(|outcome| !outcome.failed.is_empty()) || any(&failed);
-    ExitCode::from(if code < 2 && failed { 5 } else { code })
+    if code < 2 && failed { 5 } else { code }
 }
 
 /// Plans now, and shows it.
@@ -117,6 +144,7 @@ fn load(
     path: &Path,
     planning: &mut Planning,
     args: &PlanningArgs,
+    release: bool,
 ) -> Result<Vec<(ClusterPlan, Basis)>, Box<Diagnostic>> {
     let wrong = |why: String| {
         let message = format!("`{}` cannot be applied: {why}", path.display());
@@ -127,7 +155,8 @@ fn load(
         || args.max_removals.is_some()
         || !args.allow_delete.is_empty()
         || args.allow_empty
-        || args.take_ownership;
+        || args.take_ownership
+        || release;
     if decides {
         let hint = "plan again with these flags, and apply that";
         return Err(Box::new(
@@ -217,15 +246,8 @@ fn carry_out(
     outcomes
 }
 
-/// Choices for the core. Health scripts are those of all instances, the first one's where two have one for a kind.
+/// Choices for the core.
 fn options(args: &Apply, planning: &Planning) -> apply::Options {
-    let settings = planning.targets.first().into_iter().flat_map(|target| target.input.settings.values());
-    let mut data = Map::new();
-    for (key, value) in settings.filter_map(Node::as_map).flat_map(Map::iter) {
-        if !key.text().is_some_and(|key| data.contains(key)) {
-            data.push(key.clone(), value.clone());
-        }
-    }
     apply::Options {
         holder: holder(),
         wait: match args.wait {
@@ -238,13 +260,25 @@ fn options(args: &Apply, planning: &Planning) -> apply::Options {
         slices_at_once: AT_ONCE.1,
         manual: true,
         ignore_windows: args.ignore_windows,
-        // What is wrong with them is said when the fleet is compiled.
-        scripts: Scripts::read(&Node::map(data)).value,
+        scripts: scripts(planning),
     }
 }
 
+/// The health scripts of all instances, the first one's where two have one for a kind.
+pub(crate) fn scripts(planning: &Planning) -> Scripts {
+    let settings = planning.targets.first().into_iter().flat_map(|target| target.input.settings.values());
+    let mut data = Map::new();
+    for (key, value) in settings.filter_map(Node::as_map).flat_map(Map::iter) {
+        if !key.text().is_some_and(|key| data.contains(key)) {
+            data.push(key.clone(), value.clone());
+        }
+    }
+    // What is wrong with them is said when the fleet is compiled.
+    Scripts::read(&Node::map(data)).value
+}
+
 /// A name for this run that no other has, and by which people find out whose it is.
-fn holder() -> String {
+pub(crate) fn holder() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "somebody".to_owned());
@@ -259,11 +293,11 @@ fn now() -> Millis {
 }
 
 /// Asks on a terminal; `None` where there is none.
-fn agreed() -> Option<bool> {
+pub(crate) fn agreed(question: &str) -> Option<bool> {
     if !std::io::stdin().is_terminal() {
         return None;
     }
-    eprint_line("apply this? `yes` does:");
+    eprint_line(&format!("{question} `yes` does:"));
     let mut line = String::new();
     Some(std::io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == "yes")
 }

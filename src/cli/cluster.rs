@@ -152,7 +152,7 @@ fn table(rows: &[(&Cluster, State)], wide: bool) -> String {
 }
 
 /// Lines as columns, two spaces between them.
-fn columns(lines: &[Vec<String>]) -> String {
+pub(super) fn columns(lines: &[Vec<String>]) -> String {
     let number = lines.first().map_or(0, Vec::len);
     let width = |at: usize| lines.iter().filter_map(|line| line.get(at)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..number).map(|at| width(at).unwrap_or(0)).collect();

@@ -9,10 +9,12 @@ mod build;
 mod check;
 mod cluster;
 mod diff;
+mod drift;
 mod expand;
 mod explain;
 mod explain_object;
 mod helm;
+mod history;
 mod kustomize;
 mod lying;
 mod plan;
@@ -20,8 +22,11 @@ mod planning;
 mod progress;
 mod reach;
 mod report;
+mod rollback;
 mod session;
+mod status;
 mod store;
+mod surveying;
 mod twice;
 mod update;
 mod vendor;
@@ -37,11 +42,15 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Drift(args) => drift::run(&args),
         Command::Expand(args) => expand::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Helm(args) => helm::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Kustomize(args) => kustomize::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Update(args) => update::run(&args),
         Command::Vendor(args) => vendor::run(&args),

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
     };
     for target in &mut planning.targets {
         target.input.options.read_only = args.read_only;
+        target.input.options.release = args.release;
         target.input.options.compare_as.clone_from(&args.compare_as);
         if args.compare_as.is_some() {
             target.input.removals = Removals::None;

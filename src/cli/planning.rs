@@ -102,7 +102,9 @@ impl Planning {
         if diagnostics.iter().any(|found| found.is_error() && found.cause == Cause::Usage) {
             return Err(session.refuse(diagnostics));
         }
-        let shared = Shared::of(&name, &fleet, &members, args, chosen.filter);
+        // Nobody knows which commit a folder of bundles is of.
+        let revision = if args.bundles.is_none() { session.world.head() } else { String::new() };
+        let shared = Shared::of(&name, &fleet, &members, args, chosen.filter, revision);
         let empty = Contents::default();
         let inputs = session.pool.map(&named, &|(name, place)| {
             shared.input(name, fleet.clusters.get(*place), sites.get(*name).unwrap_or(&empty))
@@ -221,6 +223,15 @@ fn read(
     Ok((session, declared.value, sites, diagnostics))
 }
 
+/// Where parents may lie, the fleet's own namespace first.
+pub(crate) fn parent_namespaces(fleet: &Fleet) -> Vec<String> {
+    let apply = &fleet.apply;
+    let mut namespaces = vec![apply.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned())];
+    namespaces.extend(apply.projects.iter().map(|(_, namespace)| namespace.clone()));
+    namespaces.dedup();
+    namespaces
+}
+
 /// The clusters of a fleet by the names that their bundles have.
 fn members(fleet: &Fleet) -> BTreeMap<String, Vec<usize>> {
     let mut members: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -304,6 +315,8 @@ struct Shared<'a> {
     clusters: BTreeSet<String>,
     parent_namespaces: Vec<String>,
     options: Options,
+    /// The commit that was compiled.
+    revision: String,
 }
 
 impl<'a> Shared<'a> {
@@ -313,6 +326,7 @@ impl<'a> Shared<'a> {
         members: &BTreeMap<String, Vec<usize>>,
         args: &PlanningArgs,
         filter: Filter,
+        revision: String,
     ) -> Self {
         let settings = fleet.instances.iter().map(|(name, instance)| {
             let data = instance.settings.data.iter();
@@ -324,9 +338,6 @@ impl<'a> Shared<'a> {
             )
         });
         let apply = &fleet.apply;
-        let mut parent_namespaces = vec![apply.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned())];
-        parent_namespaces.extend(apply.projects.iter().map(|(_, namespace)| namespace.clone()));
-        parent_namespaces.dedup();
         let options = Options {
             prune: match args.prune {
                 None => Prune::Policy,
@@ -348,8 +359,9 @@ impl<'a> Shared<'a> {
             filter,
             settings: settings.collect(),
             clusters: members.keys().cloned().collect(),
-            parent_namespaces,
+            parent_namespaces: parent_namespaces(fleet),
             options,
+            revision,
         }
     }
 
@@ -365,7 +377,8 @@ impl<'a> Shared<'a> {
     fn slice(&self, cluster: &str, site: &Contents, entry: &Entry) -> DesiredSlice {
         let parent_namespace = self.parent_namespace(&entry.project);
         let context = Context { fleet: self.name, cluster, parent_namespace };
-        DesiredSlice::new(context, entry, &|path| site.texts.get(path).cloned())
+        let slice = DesiredSlice::new(context, entry, &|path| site.texts.get(path).cloned());
+        DesiredSlice { revision: self.revision.clone(), ..slice }
     }
 
     fn input(&self, name: &str, cluster: Option<&Cluster>, site: &Contents) -> ClusterInput {

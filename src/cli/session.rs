@@ -66,7 +66,7 @@ impl Session {
         output: Option<&Path>,
         anew: &dyn Fn(&SourceRequest) -> bool,
     ) -> Result<Session, ExitCode> {
-        Self::open_any(dir, options, output, anew, None)
+        Self::open_any(dir, options, output, anew, options.at.as_deref())
     }
 
     fn open_any(

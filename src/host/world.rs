@@ -175,6 +175,13 @@ impl HostWorld {
         self.revision.map(|commit| commit.to_string())
     }
 
+    /// The commit that the fleet was opened at, or that is checked out; empty where it lies in no git checkout.
+    pub fn head(&self) -> String {
+        let known = [Some(&self.own), self.outer.as_ref()];
+        let checkout = known.into_iter().flatten().find_map(|repository| repository.checkout.as_ref());
+        checkout.map(Checkout::head).unwrap_or_default()
+    }
+
     /// The same with the sources that lie in no folder here.
     #[must_use]
     pub fn fetching(self, sources: Arc<Sources>) -> Self {
@@ -257,10 +264,23 @@ impl HostWorld {
         Ok(Arc::new(Repository::new(folder.to_owned(), label, checkout, branch)))
     }
 
+    /// Whether a folder holds what the checkout has now, where a commit stands for its working tree.
+    fn is_past(&self, repository: &Repository) -> bool {
+        let around = [self.outer.as_ref(), Some(&self.own)].into_iter().flatten();
+        let mut around = around.filter(|outer| outer.checkout.is_some());
+        self.revision.is_some() && around.any(|outer| repository.folder.starts_with(&outer.folder))
+    }
+
     fn look_up(&self, source: &SourceRequest) -> Lookup {
         match (&source.kind, self.mapped(source)) {
             (SourceKind::Git, Some(repository)) => return self.at_revision(repository, source),
             (SourceKind::Git, None) => {}
+            (SourceKind::Chart(_) | SourceKind::Oci, Some(repository)) if self.is_past(repository) => {
+                let folder = repository.folder.display();
+                let reason = format!("`{folder}` is a folder of the checkout, and the fleet is read as of a commit");
+                let hint = "check that commit out beside this one and run fleetc there";
+                return Lookup::Absent { reason, hint: Some(hint.to_owned()) };
+            }
             (SourceKind::Chart(name), Some(repository)) => return self.chart(repository, source, name),
             (SourceKind::Oci, Some(repository)) => return self.chart(repository, source, ""),
             (SourceKind::Chart(_) | SourceKind::Oci | SourceKind::File, _) => return self.elsewhere(source),

@@ -391,6 +391,11 @@ impl Policy {
     }
 }
 
+/// Whether a manager is a deployer: one that writes whole objects from somewhere else, and would write them again.
+pub fn is_deployer(manager: &str) -> bool {
+    any(&DEPLOYERS, manager)
+}
+
 fn any(globs: &[&str], name: &str) -> bool {
     globs.iter().any(|glob| super::glob::matches(glob, name))
 }

@@ -183,7 +183,8 @@ fn keyed<'n>(list: &'n [Node], keys: &[&str]) -> Option<BTreeMap<String, &'n Nod
     Some(found)
 }
 
-fn push_key(path: &mut String, key: &str) {
+/// Adds a key of a map to a path.
+pub fn push_key(path: &mut String, key: &str) {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if plain {
         path.push('.');
@@ -194,7 +195,7 @@ fn push_key(path: &mut String, key: &str) {
 }
 
 /// Whether a path of a Secret may hold a value: everything but what names and describes it.
-fn is_secret_path(path: &str) -> bool {
+pub fn is_secret_path(path: &str) -> bool {
     const SHOWN: [&str; 4] = [".type", ".immutable", ".apiVersion", ".kind"];
     if path.contains(LAST_APPLIED) || path == ".metadata" || path == ".metadata.annotations" {
         return true;

@@ -69,7 +69,7 @@ async fn fill(talk: &Talk, input: &ClusterInput, plan: &mut ClusterPlan) -> Resu
     Ok(ground)
 }
 
-fn is_meant(removals: &Removals, parent: &Parent) -> bool {
+pub(super) fn is_meant(removals: &Removals, parent: &Parent) -> bool {
     match removals {
         Removals::All => true,
         Removals::None => false,

@@ -64,6 +64,11 @@ impl Members {
         self.found.get(reference)
     }
 
+    /// The members of a parent, by its id.
+    pub(super) fn of<'m>(&'m self, id: &'m str) -> impl Iterator<Item = (&'m ObjectRef, &'m Node)> {
+        self.found.iter().filter(move |(_, object)| live::part_of(object) == id)
+    }
+
     /// A live object, asked for by name where no list had it; `None` where there is none.
     pub(super) async fn find(
         &self,

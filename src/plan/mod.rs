@@ -28,6 +28,7 @@ mod record;
 pub mod report;
 mod slice;
 mod stored;
+pub mod survey;
 mod talk;
 
 use crate::k8s::difference;

@@ -15,6 +15,9 @@ mod dependencies;
 #[cfg(feature = "host")]
 mod diff;
 mod directory;
+mod drift;
+#[cfg(all(feature = "host", unix))]
+mod e2e_drift;
 #[cfg(all(feature = "host", unix))]
 mod e2e_faults;
 #[cfg(all(feature = "host", unix))]

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use diff::Diff;
+mod running;
+
+pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
 
 /// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
 #[derive(Parser, Debug)]
@@ -33,16 +36,24 @@ pub(crate) enum Command {
     Check(Check),
     /// Show what differs between two revisions of the fleet, two folders of bundles or two locks: equal changes on many clusters once
     Diff(Diff),
+    /// Show where clusters are not as they were last applied, by whom and since when; exit 1 when there is such a place
+    Drift(Drift),
     /// Print the Applications that the fleet stands for, one YAML document each, sorted by name
     Expand(Expand),
     /// Say where an application, an object or a field came from, with file and line: generators, sources, patches, edits
     Explain(Explain),
     /// Print what `helm template NAME CHART` prints
     Helm(Helm),
+    /// List what was applied of an application on a cluster: revision, when, by whom, how it went
+    History(History),
     /// Print what `kustomize build DIR` prints
     Kustomize(Kustomize),
     /// Show what would change on which cluster: creates, changes with their fields, deletions, hooks, what is held or refused
     Plan(Plan),
+    /// Take an application on a cluster back to an earlier revision, and hold it there
+    Rollback(Rollback),
+    /// Show how every application stands on every cluster: synced, healthy, which revision, applied when and by whom
+    Status(Status),
     /// Look after the folder of fetched sources, which all fleets share
     #[command(subcommand)]
     Store(StoreCommand),
@@ -68,6 +79,9 @@ pub(crate) struct FleetOptions {
     /// A repository's folder (a git checkout or a plain tree), instead of fetching it; may be repeated
     #[arg(long = "repo", value_name = "URL=PATH", value_parser = parse_repo)]
     pub(crate) repos: Vec<(String, String)>,
+    /// The commit that is read in place of the working tree: `rollback` sets it.
+    #[arg(skip)]
+    pub(crate) at: Option<String>,
     /// Whose semantics: argocd=3.2 to 3.5, kustomize=5.8, helm=3.22 or 4.3; may be repeated
     #[arg(long = "engine", value_name = "NAME=VERSION", value_parser = parse_pair)]
     pub(crate) engines: Vec<(String, String)>,
@@ -218,6 +232,9 @@ pub(crate) struct Apply {
     /// Apply although a sync window forbids it; the record of the application on the cluster says so
     #[arg(long)]
     pub(crate) ignore_windows: bool,
+    /// Apply what rollbacks hold, too, and end those holds
+    #[arg(long)]
+    pub(crate) release: bool,
     /// Append what is done to this file, one JSON object a line. It is a log only: what an apply knows is on the clusters
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
@@ -258,6 +275,9 @@ pub(crate) struct Plan {
     /// Exit 1 when there is something to do
     #[arg(long)]
     pub(crate) exit_code: bool,
+    /// Plan what rollbacks hold, too, and the end of those holds
+    #[arg(long)]
+    pub(crate) release: bool,
     /// Use get and list only, no dry runs: what would change is foreseen from managedFields; defaults, webhooks and immutable fields are not
     #[arg(long)]
     pub(crate) read_only: bool,

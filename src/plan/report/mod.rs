@@ -3,6 +3,7 @@
 //! An action that looks the same on several slices is shown once, under the list of those slices; actions with the same list stand together.
 //! What is not shown in full is counted. Texts come from manifests and live objects: control characters never reach a terminal as such.
 
+mod drift;
 mod fold;
 mod human;
 mod lines;
@@ -15,6 +16,7 @@ use crate::report::plural;
 use crate::yaml::json;
 
 pub use crate::report::Detail;
+pub use drift::drift;
 pub use human::human;
 pub use markdown::markdown;
 

@@ -341,7 +341,7 @@ impl Drop for ControlPlane {
 /// The controllers that applications need; the others only cost time.
 const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
 serviceaccount-token-controller,deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,\
-cronjob-controller,disruption-controller,persistentvolume-binder-controller,\
+cronjob-controller,disruption-controller,horizontal-pod-autoscaler-controller,persistentvolume-binder-controller,\
 root-ca-certificate-publisher-controller";
 
 /// Every write, without bodies.
