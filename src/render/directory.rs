@@ -5,6 +5,9 @@
 //! to files are followed inside the repository, links to directories never. A YAML file that cannot be read as objects is left out
 //! silently there, unless an object stood before the trouble or the text looks like a manifest. Here that is said as a warning.
 //!
+//! A Jsonnet file is evaluated to one object or an array of them (`makeJsonnetVM`): imports are looked for beside the importing file, then in
+//! `directory.jsonnet.libs` (paths from the root of the repository, the last first), then in the directory of the application.
+//!
 //! Two things are refused that Argo CD finds out only later or not at all: a glob that cannot be compiled (it would match nothing), and an
 //! object without `apiVersion` or name.
 
@@ -17,8 +20,9 @@ use std::sync::Arc;
 use self::templates::Templates;
 use super::{Origin, Rendered, Resource, Stop};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::jsonnet;
 use crate::k8s::glob::Glob;
-use crate::path::{FilePath, TreePath};
+use crate::path::{FilePath, TreeId, TreePath};
 use crate::span::{FileId, SourceFile, Span};
 use crate::world::{Entry, EntryKind, World};
 use crate::yaml::sigs::{Numbers, to_json_value};
@@ -31,7 +35,7 @@ const SKIP_MARKER: &str = "+argocd:skip-file-rendering";
 /// `templates` is what templates see, where files that end in `.j2` are some.
 ///
 /// # Errors
-/// All that is wrong with its files, or [`Stop::Failed`] because there is Jsonnet among them, which is not yet supported.
+/// All that is wrong with its files.
 pub fn build(
     world: &dyn World,
     directory: &FilePath,
@@ -41,9 +45,17 @@ pub fn build(
 ) -> Result<Rendered, Stop> {
     let recurse = options.and_then(|options| options.get("recurse")).and_then(Node::as_bool) == Some(true);
     let selection = Selection { include: glob(options, "include")?, exclude: glob(options, "exclude")? };
+    let jsonnet = if jsonnet { Some(jsonnet_options(directory, options)?) } else { None };
     let templates =
         templates.map(|scope| Templates::load(world, directory, scope)).transpose().map_err(Stop::Failed)?;
-    let mut reader = Reader { jsonnet, objects: Vec::new(), warnings: Diagnostics::new(), errors: Diagnostics::new() };
+    let mut reader = Reader {
+        world,
+        tree: directory.tree,
+        jsonnet,
+        objects: Vec::new(),
+        warnings: Diagnostics::new(),
+        errors: Diagnostics::new(),
+    };
     // Directories that are being walked, each with the names that are left, last first.
     let mut open: Vec<(TreePath, Vec<Entry>)> = Vec::new();
     let enter = |path: TreePath| -> Result<(TreePath, Vec<Entry>), Stop> {
@@ -104,6 +116,31 @@ pub fn build(
     Ok(Rendered { resources: reader.objects, warnings: reader.warnings, ..Rendered::default() })
 }
 
+/// `directory.jsonnet`
+fn jsonnet_options(directory: &FilePath, options: Option<&Node>) -> Result<jsonnet::Options, Stop> {
+    let options = options.and_then(|options| options.get("jsonnet"));
+    let list = |field: &str| options.and_then(|options| options.get(field)).and_then(Node::as_seq).unwrap_or_default();
+    let variables = |field: &str| -> Vec<jsonnet::Variable> {
+        let one = |node: &Node| jsonnet::Variable {
+            name: node.str_at(&["name"]).to_owned(),
+            value: node.str_at(&["value"]).to_owned(),
+            code: node.get("code").and_then(Node::as_bool) == Some(true),
+            span: node.get("value").map_or(node.span(), Node::span),
+        };
+        list(field).iter().map(one).collect()
+    };
+    let mut libraries = Vec::new();
+    for lib in list("libs").iter().rev() {
+        let text = lib.as_str().unwrap_or_default();
+        libraries.push(TreePath::new(text.trim_start_matches('/')).map_err(|error| {
+            let message = format!("the library folder `{text}` of `directory.jsonnet.libs` {error}");
+            Stop::from(Diagnostic::error("render/path", lib.span(), message))
+        })?);
+    }
+    libraries.push(directory.path.clone());
+    Ok(jsonnet::Options { external: variables("extVars"), arguments: variables("tlas"), libraries })
+}
+
 fn refused(name: &str, reason: &str) -> Stop {
     Diagnostic::error("render/name", Span::NONE, format!("the name `{name}` {reason}")).into()
 }
@@ -157,14 +194,17 @@ impl Format {
     }
 }
 
-struct Reader {
-    jsonnet: bool,
+struct Reader<'a> {
+    world: &'a dyn World,
+    tree: TreeId,
+    /// What Jsonnet is evaluated with, where argocd-cm leaves it switched on.
+    jsonnet: Option<jsonnet::Options>,
     objects: Vec<Resource>,
     warnings: Diagnostics,
     errors: Diagnostics,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn left_out(&mut self, span: Span, what: &str) {
         let message = format!("{what}; it is left out, as Argo CD does");
         self.warnings.push(Diagnostic::warning("render/left-out", span, message));
@@ -178,14 +218,7 @@ impl Reader {
         match format {
             Format::Yaml => self.yaml(file, file.id, &file.bytes, &text),
             Format::Json => self.json(file, file.id, &text),
-            Format::Jsonnet if self.jsonnet => {
-                let message = format!("`{}` is Jsonnet, which is not yet supported", file.display);
-                self.errors.push(
-                    Diagnostic::error("render/unsupported", Span::new(file.id, 0, 0), message)
-                        .hint("leave it out with `directory.exclude`, or call it `.libsonnet` if it is a library"),
-                );
-            }
-            Format::Jsonnet => {}
+            Format::Jsonnet => self.jsonnet(file),
         }
     }
 
@@ -283,6 +316,31 @@ impl Reader {
                 }
                 let hint = "if it is no manifest, leave it out with `directory.exclude`";
                 self.errors.extend(found.into_iter().map(|found| found.hint(hint)));
+            }
+        }
+    }
+
+    fn jsonnet(&mut self, file: &Arc<SourceFile>) {
+        let Some(options) = &self.jsonnet else { return };
+        let path = FilePath::new(self.tree, file.path.clone());
+        let value = match jsonnet::evaluate(self.world, &path, file, options) {
+            Ok(found) => {
+                self.warnings.extend(found.diagnostics);
+                found.value
+            }
+            Err(found) => {
+                let hint = "if it is a library, call it `.libsonnet`, or leave it out with `directory.exclude`";
+                return self.errors.extend(found.into_iter().map(|found| found.hint(hint)));
+            }
+        };
+        let values = match value.as_seq() {
+            Some(items) => items.to_vec(),
+            None => vec![value],
+        };
+        for value in values.iter().filter(|value| !value.is_null()) {
+            match object(value) {
+                Ok(value) => self.add(value),
+                Err(found) => self.errors.extend(found.into_iter().map(|found| found.at(Span::new(file.id, 0, 0)))),
             }
         }
     }

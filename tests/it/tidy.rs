@@ -10,6 +10,7 @@ const VOCABULARY: [&str; 9] =
 const LAYERS: [(&str, &[&str]); 27] = [
     ("yaml", &[]),
     ("template", &["yaml"]),
+    ("jsonnet", &["yaml"]),
     ("k8s", &["yaml"]),
     ("argo", &["yaml", "template"]),
     ("memory_world", &[]),
@@ -17,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("read", &["yaml", "argo", "k8s", "project"]),
     ("expand", &["yaml", "template", "argo", "k8s", "read"]),
     ("resolve", &["yaml", "argo", "read", "expand", "project"]),
-    ("render", &["yaml", "template", "k8s", "resolve"]),
+    ("render", &["yaml", "template", "jsonnet", "k8s", "resolve"]),
     ("bundle", &["yaml", "k8s", "read", "expand", "resolve", "render", "lock", "project"]),
     ("lock", &["yaml"]),
     ("check", &["bundle", "lock"]),

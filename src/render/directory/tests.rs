@@ -165,7 +165,15 @@ fn what_is_no_manifest_is_left_out_and_what_looks_like_one_is_an_error() {
             "{} {}",
             "Error app/x.json:1: `app/x.json` holds several JSON values; Argo CD takes one object from a JSON file",
         ),
-        ("x.jsonnet", "{}", "Error app/x.jsonnet:1: `app/x.jsonnet` is Jsonnet, which is not yet supported"),
+        ("x.jsonnet", "{}", "Error app/x.jsonnet:1: the object has no `kind`"),
+        ("x.jsonnet", "[1]", "Error app/x.jsonnet:1: an object is expected, not a number"),
+        ("x.jsonnet", "null", ""),
+        ("x.jsonnet", "{\n a: b}", "Error app/x.jsonnet:2: undefined local: b"),
+        (
+            "x.jsonnet",
+            "local o = {apiVersion: 'v1', kind: 'Pod'};\n[\n o {metadata: {name: n}} for n in ['a', 'b']]",
+            "app/x.jsonnet:1: Pod/a\napp/x.jsonnet:1: Pod/b",
+        ),
         ("x.libsonnet", "{}", ""),
     ] {
         let found = render(&[(&format!("app/{file}"), text)], "{}", true).join("\n");
