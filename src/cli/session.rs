@@ -174,6 +174,11 @@ impl Session {
         self.options.locked || self.options.frozen
     }
 
+    /// Whether the network may not be used.
+    pub(crate) fn is_offline(&self) -> bool {
+        forbids_network(&self.options)
+    }
+
     /// A spinner on a terminal; nothing elsewhere.
     pub(crate) fn progress(&self, what: &'static str) -> ProgressBar {
         if self.options.quiet || self.is_json() || !std::io::stderr().is_terminal() {
@@ -273,7 +278,7 @@ fn sources(
     };
     let allowed = Allowed {
         locked: options.locked || options.frozen,
-        offline: options.offline || options.frozen || !readable || is_offline(),
+        offline: !readable || forbids_network(options),
     };
     let holding =
         pins.iter().filter(|(request, _)| !anew(request)).map(|(request, pin)| (request.clone(), pin.clone()));
@@ -292,6 +297,11 @@ fn lock_text(world: &HostWorld) -> String {
     }
     let file = world.fleet().join(FLEET_LOCK).ok().and_then(|file| world.read(&file).ok());
     file.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default()
+}
+
+/// Whether the arguments or the environment say `--offline`.
+fn forbids_network(options: &FleetOptions) -> bool {
+    options.offline || options.frozen || is_offline()
 }
 
 /// Whether the environment says `--offline`.

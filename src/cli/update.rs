@@ -15,7 +15,7 @@ use super::args::Update;
 use super::assembly::nothing_written;
 use super::progress::{short, shown};
 use super::report::{self, plural};
-use super::session::{Session, is_offline, print_out, write_file};
+use super::session::{Session, print_out, write_file};
 
 /// A source whose pin is not what it was.
 pub(crate) struct Moved {
@@ -57,7 +57,11 @@ fn is_meant(texts: &[String], source: &SourceRequest) -> bool {
 
 /// Asks what the generators of the fleet ask, and records the answers; how many are not what they were.
 fn ask(session: &Session, compiled: &Compiled, diagnostics: &mut Diagnostics) -> usize {
-    if compiled.questions.is_empty() || is_offline() {
+    if compiled.questions.is_empty() {
+        return 0;
+    }
+    if session.is_offline() {
+        session.say("offline: what generators ask is not asked; recorded answers stay");
         return 0;
     }
     let folder = session.world.folder();

@@ -2,17 +2,14 @@
 
 use serde_json::Value;
 
-use super::github::pulls_by;
-use super::{Host, Provider, Pull, Repository, Web, address, flag, names, number, segment, text, token};
+use super::github::{has_contents, is_left_out, pulls_by};
+use super::service::GITEA;
+use super::{Host, Provider, Pull, Repository, Web, flag, names, number, segment, text};
 use crate::host::fetch::Fault;
 use crate::yaml::Node;
 
 pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
-    let mut base = address(node, "https://gitea.com");
-    if !base.ends_with("/api/v1") {
-        base.push_str("/api/v1");
-    }
-    Host { web, base, token: token(variable, &["GITEA_TOKEN"]) }
+    GITEA.host(node, "/api/v1", |_| false, web, variable)
 }
 
 /// Open pull requests that have all the labels; `None` where there is no such repository.
@@ -30,11 +27,14 @@ impl Provider for Owner<'_> {
     fn repositories(&self, protocol: &str) -> Result<Vec<Repository>, Fault> {
         let owner = self.node.str_at(&["owner"]);
         let Some(items) = self.host.list(&format!("/orgs/{}/repos?limit=50", segment(owner)))? else {
-            return Err(Fault::lasting(format!("Gitea knows no organization `{owner}`, or the token may not see it")));
+            return Err(self.host.refuses(
+                format!("Gitea knows no organization `{owner}`, or the token may not see it"),
+                "look at `owner`, and give a token in `GITEA_TOKEN`",
+            ));
         };
         let mut out = Vec::new();
         for item in &items {
-            if flag(self.node, "excludeArchivedRepos", false) && item.get("archived") == Some(&Value::Bool(true)) {
+            if is_left_out(self.node, item) {
                 continue;
             }
             let (organization, name) = (text(item, &["owner", "login"])?, text(item, &["name"])?);
@@ -64,14 +64,6 @@ impl Provider for Owner<'_> {
     }
 
     fn has_path(&self, repository: &Repository, path: &str) -> Result<bool, Fault> {
-        let file: Vec<String> = path.split('/').map(segment).collect();
-        let place = format!(
-            "/repos/{}/{}/contents/{}?ref={}",
-            segment(&repository.organization),
-            segment(&repository.name),
-            file.join("/"),
-            segment(&repository.branch)
-        );
-        Ok(self.host.one(&place)?.is_some())
+        has_contents(&self.host, repository, path)
     }
 }

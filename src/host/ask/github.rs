@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
-use super::{Host, Provider, Pull, Repository, Web, address, flag, names, number, segment, text, token, wanted};
+use super::service::GITHUB;
+use super::{Host, Provider, Pull, Repository, Web, flag, names, number, segment, text, wanted};
 use crate::host::fetch::Fault;
 use crate::yaml::Node;
 
 pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
-    let mut base = address(node, "https://api.github.com");
     // A server of one's own has its API below this path, unless its name says that it is the API.
-    let name = base.split("://").nth(1).unwrap_or_default();
-    if !base.ends_with("/api/v3") && !name.starts_with("api.") && !name.contains(".api.") {
-        base.push_str("/api/v3");
-    }
-    Host { web, base, token: token(variable, &["GITHUB_TOKEN", "GH_TOKEN"]) }
+    let is_api = |base: &str| {
+        let name = base.split("://").nth(1).unwrap_or_default();
+        name.starts_with("api.") || name.contains(".api.")
+    };
+    GITHUB.host(node, "/api/v3", is_api, web, variable)
 }
 
 /// Open pull requests that have all the labels; `None` where there is no such repository.
@@ -55,13 +55,14 @@ impl Provider for Organization<'_> {
         let organization = self.node.str_at(&["organization"]);
         let path = format!("/orgs/{}/repos?per_page=100", segment(organization));
         let Some(items) = self.host.list(&path)? else {
-            return Err(Fault::lasting(format!(
-                "GitHub knows no organization `{organization}`, or the token may not see it"
-            )));
+            return Err(self.host.refuses(
+                format!("GitHub knows no organization `{organization}`, or the token may not see it"),
+                "look at `organization`, and give a token in `GITHUB_TOKEN`",
+            ));
         };
         let mut out = Vec::new();
         for item in &items {
-            if flag(self.node, "excludeArchivedRepos", false) && item.get("archived") == Some(&Value::Bool(true)) {
+            if is_left_out(self.node, item) {
                 continue;
             }
             out.push(Repository {
@@ -94,14 +95,24 @@ impl Provider for Organization<'_> {
     }
 
     fn has_path(&self, repository: &Repository, path: &str) -> Result<bool, Fault> {
-        let file: Vec<String> = path.split('/').map(segment).collect();
-        let place = format!(
-            "/repos/{}/{}/contents/{}?ref={}",
-            segment(&repository.organization),
-            segment(&repository.name),
-            file.join("/"),
-            segment(&repository.branch)
-        );
-        Ok(self.host.one(&place)?.is_some())
+        has_contents(&self.host, repository, path)
     }
+}
+
+/// Whether a repository is archived, and those are not wanted; Gitea names it as GitHub does.
+pub(super) fn is_left_out(node: &Node, item: &Value) -> bool {
+    flag(node, "excludeArchivedRepos", false) && item.get("archived") == Some(&Value::Bool(true))
+}
+
+/// Whether there is something at a path of a branch; Gitea answers as GitHub does.
+pub(super) fn has_contents(host: &Host<'_>, repository: &Repository, path: &str) -> Result<bool, Fault> {
+    let file: Vec<String> = path.split('/').map(segment).collect();
+    let place = format!(
+        "/repos/{}/{}/contents/{}?ref={}",
+        segment(&repository.organization),
+        segment(&repository.name),
+        file.join("/"),
+        segment(&repository.branch)
+    );
+    Ok(host.one(&place)?.is_some())
 }

@@ -2,16 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Host, Provider, Pull, Repository, Web, address, flag, names, number, segment, text, token, wanted};
+use super::service::GITLAB;
+use super::{Host, Provider, Pull, Repository, Web, flag, names, number, segment, text, wanted};
 use crate::host::fetch::Fault;
 use crate::yaml::Node;
 
 pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
-    let mut base = address(node, "https://gitlab.com");
-    if !base.ends_with("/api/v4") {
-        base.push_str("/api/v4");
-    }
-    Host { web, base, token: token(variable, &["GITLAB_TOKEN"]) }
+    GITLAB.host(node, "/api/v4", |_| false, web, variable)
 }
 
 /// Merge requests in the state that is asked for, else in any; `None` where there is no such project.
@@ -64,7 +61,10 @@ impl Provider for Group<'_> {
             path.push_str(&format!("&topic={}", segment(topic)));
         }
         let Some(items) = self.host.list(&path)? else {
-            return Err(Fault::lasting(format!("GitLab knows no group `{group}`, or the token may not see it")));
+            return Err(self.host.refuses(
+                format!("GitLab knows no group `{group}`, or the token may not see it"),
+                "look at `group`, and give a token in `GITLAB_TOKEN`",
+            ));
         };
         let repository = |item: &Value| {
             Ok(Repository {

@@ -1,13 +1,14 @@
 //! Asks the APIs of Git hosts what generators ask: GitHub, GitLab, Gitea. `fleetc update` records what comes back ([`crate::question`]).
 //!
 //! What is asked and how answers are filtered follows Argo CD (`applicationset/services/pull_request`, `scm_provider`). An answer that is
-//! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Tokens go to the host that was asked first
-//! and nowhere else: a next page elsewhere is refused. Bitbucket, Azure DevOps, AWS CodeCommit, plugins and clusters are not asked.
+//! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Tokens go to hosts that they are for
+//! ([`service`]), and a next page elsewhere is refused. Bitbucket, Azure DevOps, AWS CodeCommit, plugins and clusters are not asked.
 
 mod gitea;
 mod github;
 mod gitlab;
 mod online;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -33,16 +34,22 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// A token, by how it is shown.
+pub enum Token {
+    /// As `Authorization: Bearer`.
+    Bearer(String),
+}
+
 /// How requests are sent.
 pub trait Web {
-    /// Sends a GET, with a token as `Authorization: Bearer` that no redirect may carry elsewhere. A status other than success is no fault here.
+    /// Sends a GET, with a token that no redirect may carry elsewhere. A status other than success is no fault here.
     ///
     /// # Errors
     /// No answer came.
-    fn get(&self, url: &str, token: Option<&str>) -> Result<Reply, Fault>;
+    fn get(&self, url: &str, token: Option<&Token>) -> Result<Reply, Fault>;
 }
 
-/// Asks. `variable` gives the value of an environment variable: tokens are in `GITHUB_TOKEN` (or `GH_TOKEN`), `GITLAB_TOKEN`, `GITEA_TOKEN`.
+/// Asks. `variable` gives the value of an environment variable: tokens, and the hosts that they are for ([`service`]).
 ///
 /// # Errors
 /// The service is not reached, refuses, answers something else, or is none that is asked.
@@ -104,16 +111,20 @@ pub(super) struct Host<'a> {
     web: &'a dyn Web,
     /// URL of the API, without slash at the end.
     base: String,
-    token: Option<String>,
+    token: Option<Token>,
+    /// Why a token that is there is not shown.
+    held_back: Option<String>,
 }
 
 impl Host<'_> {
     fn send(&self, url: &str) -> Result<Reply, Fault> {
-        let reply = self.web.get(url, self.token.as_deref())?;
+        let reply = self.web.get(url, self.token.as_ref())?;
         match reply.status {
             200..=299 | 404 => Ok(reply),
-            401 | 403 => Err(Fault::lasting(format!("{} refuses ({})", self.base, reply.status))
-                .hint("give a token that may read this, in the environment variable of the service")),
+            401 | 403 => Err(self.refuses(
+                format!("{} refuses ({})", self.base, reply.status),
+                "give a token that may read this, in the environment variable of the service",
+            )),
             status @ (429 | 500..=599) => Err(Fault::passing(format!("{} is busy ({status})", self.base))),
             status => Err(Fault::lasting(format!("{} answers with status {status}", self.base))),
         }
@@ -384,14 +395,3 @@ pub fn ask_all<'q>(
 }
 
 pub use online::client;
-
-/// A token under one of several names.
-fn token(variable: &dyn Fn(&str) -> Option<String>, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| variable(name).filter(|token| !token.is_empty()))
-}
-
-/// The API's address: what is written, else the public one.
-fn address(node: &Node, default: &str) -> String {
-    let written = node.str_at(&["api"]).trim_end_matches('/');
-    if written.is_empty() { default.to_owned() } else { written.to_owned() }
-}

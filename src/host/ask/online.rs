@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Reply, Web};
+use super::{Reply, Token, Web};
 use crate::host::fetch::http::{Ask, Client, Timeouts};
 use crate::host::fetch::{Credentials, Fault, Hidden, Login};
 
@@ -17,10 +17,11 @@ pub fn client(fleet: &Path) -> Client {
 }
 
 impl Web for Client {
-    fn get(&self, url: &str, token: Option<&str>) -> Result<Reply, Fault> {
+    fn get(&self, url: &str, token: Option<&Token>) -> Result<Reply, Fault> {
         let mut access = self.credentials().access(url)?;
-        if let Some(token) = token {
-            access.login = Some(Login::Bearer(Hidden::from(token.to_owned())));
+        match token {
+            Some(Token::Bearer(token)) => access.login = Some(Login::Bearer(Hidden::from(token.clone()))),
+            None => {}
         }
         let answer = self.send(&Ask::get(url, &access, LIMIT))?;
         let link = answer.header("link").map(str::to_owned);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::{Reply, Web, ask, ask_all};
+use super::{Reply, Token, Web, ask, ask_all};
 use crate::host::fetch::Fault;
 use crate::question::Question;
 use crate::span::FileId;
@@ -36,8 +36,12 @@ impl Service {
 }
 
 impl Web for Service {
-    fn get(&self, url: &str, token: Option<&str>) -> Result<Reply, Fault> {
-        self.asked.borrow_mut().push(format!("{url} {token:?}"));
+    fn get(&self, url: &str, token: Option<&Token>) -> Result<Reply, Fault> {
+        let shown = match token {
+            None => "without token".to_owned(),
+            Some(Token::Bearer(token)) => format!("Bearer {token}"),
+        };
+        self.asked.borrow_mut().push(format!("{url} {shown}"));
         let missing = (404, None, "{}".to_owned());
         let (status, link, body) = self.answers.get(url).unwrap_or(&missing).clone();
         Ok(Reply { status, link, body: body.into_bytes() })
@@ -80,7 +84,7 @@ fn github_pulls() {
         )
     };
     assert_eq!(answer(&service, &asked), format!("[{},{}]", one(1, "fix/a"), one(4, "fix/d")));
-    assert!(service.asked.borrow().iter().all(|asked| asked.contains("Some(\"secret\")")));
+    assert!(service.asked.borrow().iter().all(|asked| asked.ends_with(" Bearer secret")));
     // What is recorded comes back as it was answered.
     let recorded = ask_all([&asked], &service, &|_| None);
     let text = recorded[0].1.as_ref().unwrap();
@@ -240,9 +244,65 @@ fn over_the_network() {
     let folder = tempfile::tempdir().unwrap();
     let client = super::client(folder.path());
     let asked = question("pullRequest", &format!("{{gitea: {{owner: o, repo: r, api: 'http://{address}'}}}}"));
-    let found = ask(&asked, &client, &|name| (name == "GITEA_TOKEN").then(|| "secret".to_owned())).unwrap();
+    let environment = |name: &str| match name {
+        "GITEA_TOKEN" => Some("secret".to_owned()),
+        "GITEA_SERVER_URL" => Some(format!("http://{address}/")),
+        _ => None,
+    };
+    let found = ask(&asked, &client, &environment).unwrap();
     assert!(to_json(&found).unwrap().contains(r#""number":4"#));
     let request = server.join().unwrap();
     assert!(request.starts_with("get /api/v1/repos/o/r/pulls?state=open&limit=50 "), "{request}");
     assert!(request.contains("authorization: bearer secret"), "{request}");
+}
+
+/// The address of an API is in the files of the fleet, the token is not: it goes to hosts that it is for, and to no other.
+#[test]
+fn tokens_go_to_their_hosts_only() {
+    let shown = |generator: &str, environment: &[(&str, &str)]| -> (bool, String) {
+        let asked = question("pullRequest", generator);
+        let service = Service::default();
+        let variable = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
+        ask(&asked, &service, &variable).unwrap();
+        let asked = service.asked.borrow();
+        (asked.iter().all(|line| line.ends_with(" Bearer t0ken")), asked.join(" "))
+    };
+    let github = |api: &str| format!("{{github: {{owner: o, repo: r, api: '{api}'}}}}");
+    let token = ("GITHUB_TOKEN", "t0ken");
+    for (api, more, want) in [
+        ("", None, true),
+        ("https://api.github.com/", None, true),
+        ("https://API.github.com", None, true),
+        ("https://evil.example.com", None, false),
+        ("https://api.github.com.evil.example.com", None, false),
+        ("https://api.github.com@evil.example.com/", None, false),
+        ("https://api.github.com:8443", None, false),
+        ("http://api.github.com", None, false),
+        ("https://evil.example.com/api.github.com", None, false),
+        ("https://ghe.example.com", Some(("GITHUB_API_URL", "https://ghe.example.com/api/v3")), true),
+        ("https://ghe.example.com", Some(("GITHUB_SERVER_URL", "https://ghe.example.com")), true),
+        ("https://ghe.example.com", Some(("GITHUB_API_URL", "https://other.example.com")), false),
+        ("https://ghe.example.com", Some(("GITHUB_API_URL", "")), false),
+        ("https://ghe.example.com", Some(("CI_SERVER_URL", "https://ghe.example.com")), false),
+    ] {
+        let environment: Vec<_> = std::iter::once(token).chain(more).collect();
+        let (found, asked) = shown(&github(api), &environment);
+        assert_eq!(found, want, "{api} {more:?}: {asked}");
+        assert_eq!(asked.contains("t0ken"), want, "{asked}");
+    }
+    for (generator, token, host) in [
+        ("{gitlab: {project: p, api: 'https://git.example.com'}}", "GITLAB_TOKEN", "CI_SERVER_URL"),
+        ("{gitlab: {project: p, api: 'https://git.example.com'}}", "GITLAB_TOKEN", "CI_API_V4_URL"),
+        ("{gitea: {owner: o, repo: r, api: 'https://git.example.com'}}", "GITEA_TOKEN", "GITEA_SERVER_URL"),
+    ] {
+        assert!(!shown(generator, &[(token, "t0ken")]).0, "{generator}");
+        assert!(shown(generator, &[(token, "t0ken"), (host, "https://git.example.com/")]).0, "{generator}");
+    }
+    // Who is refused because of it is told.
+    let asked = question("pullRequest", "{github: {owner: o, repo: r, api: 'https://ghe.example.com'}}");
+    let url = "https://ghe.example.com/api/v3/repos/o/r/pulls?per_page=100";
+    let fault = ask(&asked, &Service::default().fails(url, 401), &|name| (name == "GH_TOKEN").then(|| "t".into()));
+    let hint = fault.unwrap_err().hint.unwrap();
+    assert!(hint.contains("`GH_TOKEN` goes to https://api.github.com only"), "{hint}");
+    assert!(hint.contains("`GITHUB_API_URL=https://ghe.example.com`"), "{hint}");
 }
