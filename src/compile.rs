@@ -30,7 +30,7 @@ use crate::source::SourceRequest;
 use crate::span::Span;
 use crate::world::World;
 
-pub use assemble::{Assembled, Pins, assemble, engine_versions, parts, pins};
+pub use assemble::{Assembled, Pins, answers, assemble, engine_versions, parts, pins};
 use recorder::Recorder;
 
 /// What a render of one job came to.

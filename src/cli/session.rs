@@ -13,7 +13,7 @@ use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use fleetc::host::fetch::{self, Allowed, Known, Sources};
 use fleetc::host::write::FLEET_LOCK;
 use fleetc::host::{Clock, HostOptions, HostWorld, Pool};
-use fleetc::lock::{BundlesLock, FleetLock, State};
+use fleetc::lock::{Answers, BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
 use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions, Repository};
 use fleetc::render::Tools;
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) output: PathBuf,
     /// What fleet.lock pinned when the fleet was opened.
     pub(crate) pins: Pins,
+    /// The recorded answers that it pinned.
+    pub(crate) answers: Answers,
     input: Input,
     pub(crate) tools: Tools,
     options: FleetOptions,
@@ -108,16 +110,23 @@ impl Session {
             world = HostWorld::open(dir, &host).map_err(refused)?;
         }
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
-        let (sources, pins) = sources(&options, &world, &output, &declared, anew);
+        let (sources, FleetLock { pins, answers, .. }) = sources(&options, &world, &output, &declared, anew);
         if let Some(sources) = sources {
             world = world.fetching(Arc::new(sources));
         }
-        let read = ReadOptions { engines, strict: options.strict, output: world_path(&world, &output) };
+        let output_path = world_path(&world, &output);
+        let read = ReadOptions { engines, strict: options.strict, output: output_path, answers: answers.clone() };
         let input = Input { root: world.fleet().clone(), read };
         let mut tools = Tools::default();
         tools.helm.randomness.machine = Some(Arc::new(Clock));
         tools.helm.randomness.key = derive_key(options.derive_key.as_deref()).map_err(usage)?;
-        Ok(Session { world, pool, output, pins, input, tools, options })
+        Ok(Session { world, pool, output, pins, answers, input, tools, options })
+    }
+
+    /// Takes recorded answers as they are: they are about to be asked for anew.
+    pub(crate) fn without_pinned_answers(mut self) -> Self {
+        self.input.read.answers.clear();
+        self
     }
 
     /// Prints errors of usage and says the exit code.
@@ -254,14 +263,14 @@ fn sources(
     output: &Path,
     declared: &[Repository],
     anew: &dyn Fn(&SourceRequest) -> bool,
-) -> (Option<Sources>, Pins) {
+) -> (Option<Sources>, FleetLock) {
     // What cannot be read of the locks is said where they are compared with what was compiled; until then nothing is pinned over it.
     let text = lock_text(world);
-    let (pins, readable) = match FleetLock::parse(FileId::NONE, &text) {
-        _ if text.is_empty() => (Pins::new(), true),
-        Ok(State::Here(lock)) => (lock.pins, true),
+    let (lock, readable) = match FleetLock::parse(FileId::NONE, &text) {
+        _ if text.is_empty() => (FleetLock::default(), true),
+        Ok(State::Here(lock)) => (lock, true),
         Ok(State::Conflicted) => (FleetLock::agreed(&text), true),
-        Ok(State::Absent) | Err(_) => (Pins::new(), false),
+        Ok(State::Absent) | Err(_) => (FleetLock::default(), false),
     };
     let those = |said: fn(&Repository) -> bool| -> Vec<String> {
         declared.iter().filter(|repository| said(repository)).map(|repository| repository.url.clone()).collect()
@@ -276,17 +285,14 @@ fn sources(
             _ => Pins::new(),
         }
     };
-    let allowed = Allowed {
-        locked: options.locked || options.frozen,
-        offline: !readable || forbids_network(options),
-    };
+    let allowed = Allowed { locked: options.locked || options.frozen, offline: !readable || forbids_network(options) };
     let holding =
-        pins.iter().filter(|(request, _)| !anew(request)).map(|(request, pin)| (request.clone(), pin.clone()));
+        lock.pins.iter().filter(|(request, _)| !anew(request)).map(|(request, pin)| (request.clone(), pin.clone()));
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
     let without_submodules = those(|repository| !repository.submodules);
     let options = fetch::Options { store, allowed, known, fleet: Some(world.folder().to_owned()), without_submodules };
-    (fetch::sources(options), pins)
+    (fetch::sources(options), lock)
 }
 
 /// The text of fleet.lock, from the commit where one stands for the working tree; empty where there is none.

@@ -1,12 +1,15 @@
-//! `fleetc update`: what revisions stand for now, in fleet.lock. Bundles are left to `fleetc build`.
+//! `fleetc update`: what revisions stand for now, and what services answer to generators, in fleet.lock. Bundles are left to `fleetc build`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
 
-use fleetc::compile::{Compiled, Pins, parts, pins};
+use fleetc::compile::{Compiled, Pins, answers, parts, pins};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
+use fleetc::digest::Digest;
 use fleetc::host;
-use fleetc::lock::{FleetLock, Pin};
+use fleetc::host::ask::Answered;
+use fleetc::lock::{Answers, FleetLock, Pin};
 use fleetc::source::{SourceKind, SourceRequest};
 use fleetc::span::Span;
 use serde_json::json;
@@ -55,55 +58,102 @@ fn is_meant(texts: &[String], source: &SourceRequest) -> bool {
     texts.is_empty() || texts.iter().any(|text| source.url.contains(text.as_str()) || chart.contains(text.as_str()))
 }
 
-/// Asks what the generators of the fleet ask, and records the answers; how many are not what they were.
-fn ask(session: &Session, compiled: &Compiled, diagnostics: &mut Diagnostics) -> usize {
-    if compiled.questions.is_empty() {
-        return 0;
-    }
-    if session.is_offline() {
-        session.say("offline: what generators ask is not asked; recorded answers stay");
-        return 0;
-    }
-    let folder = session.world.folder();
-    let web = host::ask::client(folder);
-    let mut changed = 0;
-    for (path, answer) in host::ask::ask_all(compiled.questions.values(), &web, &|name| std::env::var(name).ok()) {
-        let file = folder.join(&path);
-        let failed = |why: String| {
-            Diagnostic::error("update/answer", Span::NONE, format!("`{path}`: {why}")).cause(Cause::Source)
-        };
-        match answer {
-            Ok(text) if std::fs::read_to_string(&file).is_ok_and(|old| old == text) => {}
-            Ok(text) => {
-                match file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| write_file(&file, &text)) {
-                    Ok(()) => changed += 1,
-                    Err(error) => diagnostics.push(failed(error.to_string())),
+/// How often answers may lead to other questions: a matrix may ask for each row of another generator.
+const ROUNDS: usize = 8;
+
+/// What came of asking.
+#[derive(Default)]
+struct Asked {
+    /// The answers by the id of their question; `None` where there is none.
+    answers: BTreeMap<String, Option<Digest>>,
+    /// How many files of answers are not what they were.
+    changed: usize,
+    diagnostics: Diagnostics,
+}
+
+impl Asked {
+    /// Asks what the generators of the fleet ask and was not asked yet, and records the answers; whether a file of them changed.
+    fn ask(&mut self, session: &Session, compiled: &Compiled) -> bool {
+        let folder = session.world.folder();
+        let web = host::ask::client(folder);
+        let new =
+            compiled.questions.iter().filter(|(id, _)| !self.answers.contains_key(*id)).map(|(_, question)| question);
+        let answered = host::ask::ask_all(new, &web, &|name| std::env::var(name).ok());
+        let before = self.changed;
+        for Answered { id, path, recorded } in answered {
+            let written = recorded.map_err(|fault| (fault.reason, fault.hint)).and_then(|(text, digest)| {
+                let file = folder.join(&path);
+                let is_new = !std::fs::read_to_string(&file).is_ok_and(|old| old == text);
+                let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+                folder.and_then(|()| write_file(&file, &text)).map_err(|error| (error.to_string(), None))?;
+                Ok((digest, is_new))
+            });
+            let digest = match written {
+                Ok((digest, is_new)) => {
+                    self.changed += usize::from(is_new);
+                    Some(digest)
                 }
-            }
-            Err(fault) => diagnostics.push(fault.hint.into_iter().fold(failed(fault.reason), Diagnostic::hint)),
+                Err((why, hint)) => {
+                    let error = Diagnostic::error("update/answer", Span::NONE, format!("`{path}`: {why}"));
+                    self.diagnostics.push(hint.into_iter().fold(error.cause(Cause::Source), Diagnostic::hint));
+                    None
+                }
+            };
+            self.answers.insert(id, digest);
+        }
+        self.changed > before
+    }
+
+    /// What fleet.lock is to pin. Where there is no answer, what was pinned stays, whatever lies there.
+    fn pinned(&self, mut known: Answers, before: &Answers) -> Answers {
+        for (id, digest) in &self.answers {
+            match digest.or_else(|| before.get(id).copied()) {
+                Some(digest) => known.insert(id.clone(), digest),
+                None => known.remove(id),
+            };
+        }
+        known
+    }
+}
+
+/// Opens and compiles the fleet, as often as answers that came in change what is asked and which sources there are.
+fn compile(args: &Update) -> Result<(Session, Warned<Compiled>, Asked), ExitCode> {
+    let anew = |source: &SourceRequest| is_meant(&args.sources, source);
+    let mut asked = Asked::default();
+    for round in 1.. {
+        let mut session = Session::open_with(&args.fleet_dir, &args.options, None, &anew)?;
+        if session.is_locked() {
+            let message = "`update` moves pins, and `--locked` and `--frozen` say that none may move";
+            return Err(session.refuse(Diagnostic::error("cli/usage", Span::NONE, message).cause(Cause::Usage).into()));
+        }
+        let asks = !args.dry_run && !session.is_offline();
+        if asks {
+            session = session.without_pinned_answers();
+        }
+        let compiled = session.compile();
+        if !asks && !args.dry_run && !compiled.value.questions.is_empty() {
+            session.say("offline: what generators ask is not asked; the recorded answers stay");
+        }
+        if !asks || !asked.ask(&session, &compiled.value) || round == ROUNDS {
+            return Ok((session, compiled, asked));
         }
     }
-    changed
+    Err(ExitCode::FAILURE)
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Update) -> ExitCode {
-    let anew = |source: &SourceRequest| is_meant(&args.sources, source);
-    let session = match Session::open_with(&args.fleet_dir, &args.options, None, &anew) {
-        Ok(session) => session,
+    let (session, compiled, asked) = match compile(args) {
+        Ok(found) => found,
         Err(code) => return code,
     };
-    if session.is_locked() {
-        let message = "`update` moves pins, and `--locked` and `--frozen` say that none may move";
-        return session.refuse(Diagnostic::error("cli/usage", Span::NONE, message).cause(Cause::Usage).into());
-    }
     let lock_file = session.world.folder().join("fleet.lock");
     let text = std::fs::read_to_string(&lock_file).unwrap_or_default();
     let mut diagnostics = Diagnostics::new();
     if !text.is_empty() && diagnostics.take(FleetLock::parse(fleetc::span::FileId::NONE, &text)).is_none() {
         return session.refuse(diagnostics);
     }
-    let Warned { value: compiled, diagnostics: found } = session.compile();
+    let Warned { value: compiled, diagnostics: found } = compiled;
     let parts = parts(&compiled, session.world.sources());
     diagnostics.extend(found);
     diagnostics.extend(parts.diagnostics);
@@ -116,12 +166,14 @@ pub(crate) fn run(args: &Update) -> ExitCode {
         let message = format!("no source that this fleet uses has `{text}` in its URL or chart");
         diagnostics.push(Diagnostic::error("update/unknown", Span::NONE, message).cause(Cause::Usage));
     }
-    let recorded = if args.dry_run { 0 } else { ask(&session, &compiled, &mut diagnostics) };
+    let answers = asked.pinned(answers(&compiled, &session.answers), &session.answers);
+    diagnostics.extend(asked.diagnostics);
     let mut written = false;
     if compiled.unknown_applications {
         diagnostics.push(nothing_written("an error leaves open which applications there are, and so which sources"));
     } else if !args.dry_run {
-        let lock = FleetLock { engines: fleetc::compile::engine_versions(&compiled.fleet.engines), pins: new };
+        let engines = fleetc::compile::engine_versions(&compiled.fleet.engines);
+        let lock = FleetLock { engines, pins: new, answers };
         match write_file(&lock_file, &lock.to_text()) {
             Ok(()) => written = true,
             Err(error) => {
@@ -152,7 +204,7 @@ pub(crate) fn run(args: &Update) -> ExitCode {
                 })
             })
             .collect();
-        session.print_json(&diagnostics, json!({"moved": list, "written": written}));
+        session.print_json(&diagnostics, json!({"moved": list, "recorded": asked.changed, "written": written}));
     } else {
         print_out(&moved.iter().map(|moved| format!("{moved}\n")).collect::<String>());
         let what = match (moved.len(), args.dry_run) {
@@ -161,11 +213,8 @@ pub(crate) fn run(args: &Update) -> ExitCode {
             (count, true) => format!("{} would move", plural(count, "pin")),
         };
         session.say(&what);
-        if recorded > 0 {
-            session.say(&format!(
-                "{} recorded in fleet.answers; run `fleetc update` again to pin what they name",
-                plural(recorded, "answer")
-            ));
+        if asked.changed > 0 {
+            session.say(&format!("{} recorded in fleet.answers", plural(asked.changed, "answer")));
         }
     }
     ExitCode::from(report::exit_code(&diagnostics, false))

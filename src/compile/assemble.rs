@@ -9,7 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{Compiled, failures, feeds_back};
 use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
 use crate::diag::{Cause, Diagnostic, Diagnostics, Severity, Warned};
-use crate::lock::{BundlesLock, EngineVersions, FleetLock, Pin, State, inputs_digest};
+use crate::lock::{Answers, BundlesLock, EngineVersions, FleetLock, Pin, State, inputs_digest};
+use crate::question;
 use crate::read::Engines;
 use crate::source::{SourceRequest, is_answered_by};
 use crate::span::{FileId, SourceMap, Span};
@@ -122,10 +123,10 @@ struct Failure {
 
 impl Failures {
     /// Adds what holds an application. A broken base is one problem, whichever overlays lead there: of the ways to it remains what all of
-    /// them share. A source that is missing is missing once, however many places ask for it; so is a tool.
+    /// them share. A source that is missing is missing once, however many places ask for it.
     fn add(&mut self, error: Diagnostic, application: String) {
         let mut key = Diagnostic { trace: Vec::new(), ..error.clone() };
-        if error.cause == Cause::Source || error.code == "render/unsupported" {
+        if error.cause == Cause::Source {
             key.span = Span::NONE;
         } else if error.span.is_none() {
             // Without a place the way there tells what it is about.
@@ -183,11 +184,11 @@ pub fn assemble(
     // Conflict markers are no error: what both sides agree on holds.
     let before = match &previous.fleet_lock {
         Some(text) => match diagnostics.take(FleetLock::parse(FileId::NONE, text)) {
-            Some(State::Here(lock)) => lock.pins,
+            Some(State::Here(lock)) => lock,
             Some(State::Conflicted) => FleetLock::agreed(text),
-            Some(State::Absent) | None => BTreeMap::new(),
+            Some(State::Absent) | None => FleetLock::default(),
         },
-        None => BTreeMap::new(),
+        None => FleetLock::default(),
     };
     let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
     let input = bundle::Input { fleet: &compiled.fleet, parts, previous, failed_sets };
@@ -199,8 +200,9 @@ pub fn assemble(
         return Warned { value: Assembled { bundled, ..Assembled::default() }, diagnostics };
     }
     let engines = engine_versions(&compiled.fleet.engines);
-    let (pins, followed) = pins(compiled, parts, before);
-    let fleet_lock = FleetLock { engines: engines.clone(), pins };
+    let answers = answers(compiled, &before.answers);
+    let (pins, followed) = pins(compiled, parts, before.pins);
+    let fleet_lock = FleetLock { engines: engines.clone(), pins, answers };
     let files = inputs_digest(compiled.inputs.iter().map(|(path, digest)| (path, *digest)));
     let clusters = bundled.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
     let bundles_lock = BundlesLock::new(engines, &fleet_lock.to_text(), files, followed, clusters);
@@ -232,6 +234,22 @@ pub fn pins(compiled: &Compiled, parts: &[Part<'_>], before: Pins) -> (Pins, Pin
         }
     }
     (pins, followed)
+}
+
+/// Digests of the recorded answers that generators of the fleet ask for. What was pinned and is asked for no more goes, unless it is
+/// unknown what is asked.
+pub fn answers(compiled: &Compiled, before: &Answers) -> Answers {
+    let asked = |id: &str| compiled.questions.contains_key(id);
+    let is_whole = compiled.failed_sets.is_empty() && !compiled.unknown_applications;
+    let mut answers: Answers =
+        before.iter().filter(|(id, _)| !is_whole || asked(id)).map(|(id, digest)| (id.clone(), *digest)).collect();
+    for (id, answer) in compiled.fleet.answers.iter().filter(|(id, _)| asked(id)) {
+        // What has no digest was refused when it was read.
+        if let Ok(digest) = question::digest(answer) {
+            answers.insert(id.clone(), digest);
+        }
+    }
+    answers
 }
 
 /// What sources are pinned to.

@@ -28,7 +28,12 @@ pub struct FleetLock {
     pub engines: EngineVersions,
     /// What was asked for, and what it is.
     pub pins: BTreeMap<SourceRequest, Pin>,
+    /// Digests of the recorded answers of generators, by the id of their question.
+    pub answers: Answers,
 }
+
+/// Digests of recorded answers, by the id of their question.
+pub type Answers = BTreeMap<String, Digest>;
 
 const NAME: &str = "fleet.lock";
 const KIND: &str = "FleetLock";
@@ -43,6 +48,12 @@ impl FleetLock {
         );
         out.push_str(if self.pins.is_empty() { "pins: []\n" } else { "pins:\n" });
         out.push_str(&lines(&self.pins));
+        if !self.answers.is_empty() {
+            out.push_str("answers:\n");
+            for (id, digest) in &self.answers {
+                out.push_str(&format!("- {{id: {}, digest: {}}}\n", quoted(id), quoted(&digest.to_string())));
+            }
+        }
         out
     }
 
@@ -57,26 +68,26 @@ impl FleetLock {
         let mut reader = Reader::open(NAME, KIND, file, text)?;
         let root = reader.root.clone();
         if let Some(map) = root.as_map() {
-            reader.only(map, &["apiVersion", "kind", "version", "engines", "pins"]);
+            reader.only(map, &["apiVersion", "kind", "version", "engines", "pins", "answers"]);
         }
-        let mut lock = FleetLock { engines: reader.strings("engines").into_iter().collect(), pins: BTreeMap::new() };
-        lock.pins = pins(&mut reader, root.get("pins"));
+        let engines = reader.strings("engines").into_iter().collect();
+        let pins = pins(&mut reader, root.get("pins"));
+        let lock = FleetLock { engines, pins, answers: answers(&mut reader, root.get("answers")) };
         reader.finish(State::Here(lock))
     }
 
     /// What both sides of a lock with the markers of a merge conflict pin to the same, and what only one of them pins; the rest is to be
     /// resolved anew, since nobody knows which side is right. Sides that cannot be read pin nothing.
-    pub fn agreed(text: &str) -> BTreeMap<SourceRequest, Pin> {
+    pub fn agreed(text: &str) -> FleetLock {
         let [ours, theirs] = conflict_sides(text).map(|side| match FleetLock::parse(FileId::NONE, &side) {
-            Ok(State::Here(lock)) => lock.pins,
-            _ => BTreeMap::new(),
+            Ok(State::Here(lock)) => lock,
+            _ => FleetLock::default(),
         });
-        let mut agreed = ours.clone();
-        agreed.extend(theirs.clone());
-        agreed.retain(|request, pin| {
-            [&ours, &theirs].iter().all(|side| side.get(request).is_none_or(|other| other == pin))
-        });
-        agreed
+        FleetLock {
+            pins: undisputed(ours.pins, theirs.pins),
+            answers: undisputed(ours.answers, theirs.answers),
+            engines: undisputed(ours.engines, theirs.engines),
+        }
     }
 
     /// What a source is pinned to.
@@ -88,6 +99,36 @@ impl FleetLock {
     pub fn add(&mut self, request: &SourceRequest, pin: Pin) {
         self.pins.insert(request.clone(), pin);
     }
+}
+
+/// What two sides say alike, and what only one of them says.
+fn undisputed<K: Ord, V: PartialEq>(ours: BTreeMap<K, V>, mut theirs: BTreeMap<K, V>) -> BTreeMap<K, V> {
+    let mut agreed = BTreeMap::new();
+    for (key, value) in ours {
+        if theirs.remove(&key).is_none_or(|other| other == value) {
+            agreed.insert(key, value);
+        }
+    }
+    agreed.extend(theirs);
+    agreed
+}
+
+/// The digests of recorded answers.
+fn answers(reader: &mut Reader, list: Option<&Node>) -> Answers {
+    let mut found = Answers::new();
+    for item in list.and_then(Node::as_seq).unwrap_or_default() {
+        if let Some(map) = item.as_map() {
+            reader.only(map, &["id", "digest"]);
+        }
+        let id = item.get("id").and_then(Node::as_str);
+        match (id, item.get("digest").and_then(Node::as_str).and_then(Digest::parse)) {
+            (Some(id), Some(digest)) => {
+                found.insert(id.to_owned(), digest);
+            }
+            _ => reader.fail(item.span(), format!("an answer of {} needs `id` and `digest`", reader.name)),
+        }
+    }
+    found
 }
 
 /// Pins as lines, sorted.

@@ -23,7 +23,7 @@ use crate::digest::Digest;
 use crate::path::TreePath;
 
 pub use bundles_lock::{BundlesLock, Drift, drift};
-pub use fleet_lock::{FleetLock, Pin};
+pub use fleet_lock::{Answers, FleetLock, Pin};
 pub use text::{Version, conflict_sides, has_conflict_markers, one_line};
 
 /// Engine names to versions, e.g. `argocd` to `3.5`.

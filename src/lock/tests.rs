@@ -69,9 +69,9 @@ fn conflicts_are_no_errors() {
         });
         for (request, pin) in ours.iter().chain(&theirs) {
             let disputed = ours.get(request).zip(theirs.get(request)).is_some_and(|(a, b)| a != b);
-            assert_eq!(agreed.get(request), (!disputed).then_some(pin), "{request}");
+            assert_eq!(agreed.pin(request), (!disputed).then_some(pin), "{request}");
         }
-        assert!(agreed.len() < ours.len(), "nothing is disputed");
+        assert!(agreed.pins.len() < ours.len(), "nothing is disputed");
         for side in conflict_sides(&text) {
             assert!(!has_conflict_markers(&side));
             assert!(matches!(FleetLock::parse(FileId::NONE, &side), Ok(State::Here(_))), "{side}");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::configuration::EngineChoice;
 use crate::application::Application;
 use crate::cluster::Cluster;
+use crate::digest::Digest;
 use crate::k8s::conflict::Rule;
 use crate::k8s::glob::Glob;
 use crate::path::{FilePath, TreePath};
@@ -22,6 +23,8 @@ pub struct ReadOptions {
     pub strict: bool,
     /// A folder of the fleet's own tree that is not looked into: where bundles are written.
     pub output: Option<TreePath>,
+    /// What fleet.lock pins recorded answers of generators to, by the id of their question. One that is not pinned is taken as it is.
+    pub answers: BTreeMap<String, Digest>,
 }
 
 /// All declarations of a fleet.

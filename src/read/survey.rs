@@ -64,7 +64,7 @@ pub fn survey(world: &dyn World, root: &FilePath, options: &ReadOptions) -> Warn
     survey.skipped.dedup();
     survey.files.sort_by(|a, b| (&a.instance, &a.path).cmp(&(&b.instance, &b.path)));
     survey.configuration = configuration;
-    let answers = super::answers::answers(world, root);
+    let answers = super::answers::answers(world, root, &options.answers);
     diagnostics.extend(answers.diagnostics);
     survey.answers = Arc::new(answers.value);
     Warned { value: survey, diagnostics }

@@ -10,6 +10,7 @@
     reason = "a test runs programs and servers"
 )]
 
+mod questions;
 mod server;
 
 use std::collections::BTreeMap;

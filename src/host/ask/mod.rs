@@ -17,7 +17,8 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::fetch::Fault;
-use crate::question::Question;
+use crate::digest::Digest;
+use crate::question::{self, Question};
 use crate::yaml::{Map, Node};
 
 /// Pages of one list.
@@ -378,20 +379,33 @@ fn passes_branch(provider: &dyn Provider, branch: &Repository, filter: &Filter) 
     Ok(true)
 }
 
-/// The questions of a fleet asked one after the other: the path of each answer's file below the fleet's root with its text, or why
-/// there is none.
+/// What came of a question.
+#[derive(Debug)]
+pub struct Answered {
+    /// The question's id.
+    pub id: String,
+    /// Path of the answer's file below the fleet's root.
+    pub path: String,
+    /// The text of the file and the digest of the answer, or why there is none.
+    pub recorded: Result<(String, Digest), Fault>,
+}
+
+/// The questions of a fleet, asked one after the other.
 pub fn ask_all<'q>(
     questions: impl IntoIterator<Item = &'q Question>,
     web: &dyn Web,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Vec<(String, Result<String, Fault>)> {
+) -> Vec<Answered> {
     let record = |question: &Question, answer: Node| {
-        question.record(&answer).map_err(|_| Fault::lasting("the answer has a number without JSON form"))
+        let recorded = question.record(&answer).and_then(|text| Ok((text, question::digest(&answer)?)));
+        recorded.map_err(|_| Fault::lasting("the answer has a number without JSON form"))
     };
-    questions
-        .into_iter()
-        .map(|question| (question.path(), ask(question, web, variable).and_then(|answer| record(question, answer))))
-        .collect()
+    let one = |question: &Question| Answered {
+        id: question.id(),
+        path: question.path(),
+        recorded: ask(question, web, variable).and_then(|answer| record(question, answer)),
+    };
+    questions.into_iter().map(one).collect()
 }
 
 pub use online::client;

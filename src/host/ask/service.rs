@@ -72,7 +72,9 @@ impl Service {
     fn held_back(&self, token: &str, host: &str) -> String {
         let public = self.public;
         match self.hosts.first() {
-            Some(named) => format!("`{token}` goes to {public} only; `{named}={host}` in the environment says that it is for this host"),
+            Some(named) => format!(
+                "`{token}` goes to {public} only; `{named}={host}` in the environment says that it is for this host"
+            ),
             None => format!("`{token}` goes to {public} only"),
         }
     }

@@ -87,9 +87,10 @@ fn github_pulls() {
     assert!(service.asked.borrow().iter().all(|asked| asked.ends_with(" Bearer secret")));
     // What is recorded comes back as it was answered.
     let recorded = ask_all([&asked], &service, &|_| None);
-    let text = recorded[0].1.as_ref().unwrap();
+    let (text, digest) = recorded[0].recorded.as_ref().unwrap();
     let (id, node) = crate::question::read(FileId::NONE, text.as_bytes()).unwrap();
-    assert_eq!(recorded[0].0, format!("fleet.answers/{id}.yaml"));
+    assert_eq!((&recorded[0].path, &recorded[0].id), (&format!("fleet.answers/{id}.yaml"), &id));
+    assert_eq!(crate::question::digest(&node).unwrap(), *digest);
     assert_eq!(to_json(&node).unwrap(), answer(&service, &asked));
 }
 

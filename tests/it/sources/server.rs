@@ -1,4 +1,5 @@
-//! A server on the loopback interface: files below a folder, and git repositories in `git/` by `git http-backend`.
+//! A server on the loopback interface: files below a folder, and git repositories in `git/` by `git http-backend`. A file whose name ends
+//! with the query is the answer to that; one beside it that ends in `.next` holds the path of the next page for the `Link` header.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -71,7 +72,8 @@ impl Drop for Server {
 
 fn serve(stream: &TcpStream, folder: &Path, log: &Mutex<Vec<String>>) -> Option<()> {
     let asked = read(stream)?;
-    log.lock().unwrap().push(format!("{} {}", asked.method, asked.path));
+    let login = asked.headers.get("authorization").map(|login| format!(" ({login})")).unwrap_or_default();
+    log.lock().unwrap().push(format!("{} {}{login}", asked.method, asked.path));
     let answer = if asked.path.starts_with("/git/") { git(&asked, folder)? } else { file(&asked, folder) };
     (&mut &*stream).write_all(&answer).ok()
 }
@@ -119,8 +121,15 @@ fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 fn file(asked: &Asked, folder: &Path) -> Vec<u8> {
     let path: PathBuf = folder.join(asked.path.trim_start_matches('/'));
+    let exact: PathBuf = folder.join(format!("{}?{}", asked.path.trim_start_matches('/'), asked.query));
+    let path = if exact.is_file() { exact } else { path };
+    let mut headers = "Content-Type: application/octet-stream\r\n".to_owned();
+    if let Ok(next) = std::fs::read_to_string(format!("{}.next", path.display())) {
+        let host = asked.headers.get("host").map(String::as_str).unwrap_or_default();
+        headers.push_str(&format!("Link: <http://{host}{next}>; rel=\"next\"\r\n"));
+    }
     match std::fs::read(path) {
-        Ok(bytes) => answer("200 OK", "Content-Type: application/octet-stream\r\n", &bytes),
+        Ok(bytes) => answer("200 OK", &headers, &bytes),
         Err(_) => answer("404 Not Found", "", b"there is nothing"),
     }
 }
