@@ -6,6 +6,7 @@
 
 pub mod conflict;
 pub mod danger;
+pub mod defaults;
 pub mod difference;
 pub mod doublestar;
 pub mod exclusion;

@@ -2,6 +2,7 @@
 
 use smol_str::SmolStr;
 
+pub(super) use crate::k8s::defaults::{default, int_at, set, str_at};
 use crate::yaml::{Map, Node};
 
 pub(super) fn text(value: impl Into<SmolStr>) -> Node {
@@ -23,46 +24,6 @@ trait IntoNode {
 impl IntoNode for Map {
     fn into_node(self) -> Node {
         Node::map(self)
-    }
-}
-
-/// The text of a scalar at a path; empty where there is none.
-pub(super) fn str_at<'a>(node: &'a Node, path: &[&str]) -> &'a str {
-    node.at(path).filter(|node| !node.is_null()).and_then(Node::text).unwrap_or_default()
-}
-
-/// An integer at a path.
-pub(super) fn int_at(node: &Node, path: &[&str]) -> Option<i64> {
-    node.at(path)?.text()?.parse().ok()
-}
-
-/// Sets the value at a path; maps on the way are made where nothing or something else is.
-pub(super) fn set(node: &mut Node, path: &[&str], value: Node) {
-    let Some((first, rest)) = path.split_first() else {
-        *node = value;
-        return;
-    };
-    if node.as_map().is_none() {
-        *node = Node::map(Map::new());
-    }
-    if let Some(map) = node.map_mut() {
-        if rest.is_empty() {
-            map.insert(*first, value);
-        } else {
-            if map.get(first).is_none_or(|below| below.as_map().is_none()) {
-                map.insert(*first, Node::map(Map::new()));
-            }
-            if let Some(below) = map.get_mut(first) {
-                set(below, rest, value);
-            }
-        }
-    }
-}
-
-/// Sets the value at a path unless there is one.
-pub(super) fn default(node: &mut Node, path: &[&str], value: Node) {
-    if node.at(path).is_none_or(Node::is_null) {
-        set(node, path, value);
     }
 }
 
