@@ -4,7 +4,7 @@
 //! It decides nothing about objects. Whether an earlier try may have been carried out ([`Called::uncertain`]) is told to whoever asked, who
 //! reads again before he concludes anything from a refusal. Messages of the server are passed on, except about Secrets.
 
-use crate::api::{Cause, Failure, Method, Millis, Request, Response};
+use crate::api::{Cause, Content, Failure, Method, Millis, Request, Response};
 use crate::machine::Port;
 use crate::yaml::{Node, json};
 
@@ -145,7 +145,8 @@ impl Client {
     /// The same; `passing` says which further refusals pass by themselves.
     pub(super) async fn call_until(&self, request: Request, passing: impl Fn(&Refusal) -> bool) -> Called {
         let request = if self.user.is_empty() { request } else { request.acting_as(&self.user) };
-        let conditional = matches!(request.method, Method::Put | Method::Delete);
+        let names_version = matches!(request.body, Some((Content::JsonPatch, _)));
+        let conditional = names_version || matches!(request.method, Method::Put | Method::Delete);
         let (mut tries, mut lost, mut pause, mut uncertain) = (0, 0, PATIENCE.first, false);
         loop {
             tries += 1;

@@ -9,6 +9,7 @@
 //! `slice` carries out its actions with `object`, `hook` and `gone`, `wait` waits for health, `client` tries again what may be.
 //! Decided is nothing here: what to do about which object is `plan`'s.
 
+pub mod adopt;
 mod client;
 mod cluster;
 mod gone;

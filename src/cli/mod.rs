@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod adopt;
 mod apply;
 mod args;
 mod assembly;
@@ -30,6 +31,7 @@ mod surveying;
 mod twice;
 mod update;
 mod vendor;
+mod verify;
 
 pub(crate) use args::Cli;
 use args::Command;
@@ -37,6 +39,7 @@ use args::Command;
 /// Runs a command and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     match cli.command {
+        Command::Adopt(args) => adopt::run(&args),
         Command::Apply(mut args) => apply::run(&mut args),
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
@@ -54,5 +57,6 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Store(args) => store::run(&args),
         Command::Update(args) => update::run(&args),
         Command::Vendor(args) => vendor::run(&args),
+        Command::Verify(args) => verify::run(&args),
     }
 }

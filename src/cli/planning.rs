@@ -18,7 +18,8 @@ use fleetc::k8s::glob::Glob;
 use fleetc::k8s::selector::Selector;
 use fleetc::machine::Machine;
 use fleetc::plan::{
-    self, ClusterInput, ClusterPlan, Context, DesiredSlice, Filter, Ground, HookRuns, Options, Prune, Removals,
+    self, ClusterInput, ClusterPlan, Context, DesiredSlice, Filter, Ground, HookRuns, LiveApplication, Options, Prune,
+    Removals,
 };
 use fleetc::read::Fleet;
 use fleetc::span::Span;
@@ -91,20 +92,27 @@ impl Planning {
             .filter(|(name, place)| fleet.clusters.get(*place).is_some_and(|cluster| chosen.has(name, cluster)))
             .collect();
         let which: Vec<usize> = named.iter().map(|(_, place)| *place).collect();
-        let reached = connect(
-            &driver,
-            session.world.sources(),
-            &fleet.clusters,
-            &which,
-            &reach::options(&args.connection, &fleet),
-        );
+        let options = reach::options(&args.connection, &fleet);
+        let reached = connect(&driver, session.world.sources(), &fleet.clusters, &which, &options);
         diagnostics.extend(reached.diagnostics);
         if diagnostics.iter().any(|found| found.is_error() && found.cause == Cause::Usage) {
             return Err(session.refuse(diagnostics));
         }
         // Nobody knows which commit a folder of bundles is of.
         let revision = if args.bundles.is_none() { session.world.head() } else { String::new() };
-        let shared = Shared::of(&name, &fleet, &members, args, chosen.filter, revision);
+        let management = match reach::management(&driver, &options) {
+            Ok(applications) => applications,
+            Err(unknown) => {
+                let is_error = unknown.is_error();
+                diagnostics.push(*unknown);
+                if is_error {
+                    return Err(session.refuse(diagnostics));
+                }
+                Vec::new()
+            }
+        };
+        let management = management.into();
+        let shared = Shared { management, ..Shared::of(&name, &fleet, &members, args, chosen.filter, revision) };
         let empty = Contents::default();
         let inputs = session.pool.map(&named, &|(name, place)| {
             shared.input(name, fleet.clusters.get(*place), sites.get(*name).unwrap_or(&empty))
@@ -314,6 +322,7 @@ struct Shared<'a> {
     settings: BTreeMap<String, Node>,
     clusters: BTreeSet<String>,
     parent_namespaces: Vec<String>,
+    management: Arc<[LiveApplication]>,
     options: Options,
     /// The commit that was compiled.
     revision: String,
@@ -360,6 +369,7 @@ impl<'a> Shared<'a> {
             settings: settings.collect(),
             clusters: members.keys().cloned().collect(),
             parent_namespaces: parent_namespaces(fleet),
+            management: Arc::default(),
             options,
             revision,
         }
@@ -394,6 +404,8 @@ impl<'a> Shared<'a> {
         ClusterInput {
             fleet: self.name.to_owned(),
             cluster: name.to_owned(),
+            server: cluster.map(|cluster| cluster.server_key().to_owned()).unwrap_or_default(),
+            management: Arc::clone(&self.management),
             parent_namespaces: self.parent_namespaces.clone(),
             slices: meant.iter().map(|entry| self.slice(name, site, entry)).collect(),
             known: entries.iter().map(|entry| entry.key.clone()).collect(),

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use fleetc::cluster::Cluster;
 use fleetc::diag::{Cause, Diagnostic, did_you_mean};
-use fleetc::host::cluster::{ConnectOptions, Programs, Timeouts};
+use fleetc::host::cluster::{ConnectOptions, Driver, Programs, RunOptions, Timeouts, through};
+use fleetc::machine::Machine;
+use fleetc::plan::{LiveApplication, applications};
 use fleetc::read::Fleet;
 use fleetc::span::Span;
 
@@ -22,6 +24,23 @@ pub(crate) fn options(args: &ConnectionArgs, fleet: &Fleet) -> ConnectOptions {
         programs: Programs::named(&args.allow_exec),
         timeouts: Timeouts::default(),
     }
+}
+
+/// The Applications of the Argo CD on the management cluster; none where none is named.
+///
+/// # Errors
+/// It does not say.
+pub(crate) fn management(driver: &Driver, options: &ConnectOptions) -> Result<Vec<LiveApplication>, Box<Diagnostic>> {
+    let Some(context) = &options.management else { return Ok(Vec::new()) };
+    let run = RunOptions::default();
+    let machine = Machine::new(|port| applications(port, run.requests));
+    let found = driver.run(vec![(through(context, options)?, machine)], run, &mut |_, _| {}).pop().flatten();
+    found.unwrap_or_else(|| Err("the work broke off".to_owned())).map_err(|why| {
+        let message =
+            format!("whether the Argo CD of the management cluster works on objects by itself is not known: {why}");
+        let unknown = Diagnostic::warning("cluster/management", Span::NONE, message).cause(Cause::Cluster);
+        Box::new(unknown.hint("`list` on `applications.argoproj.io` is what it takes"))
+    })
 }
 
 /// The place of the cluster that a person named: by its name, or by `instance/name`.

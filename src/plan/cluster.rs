@@ -52,6 +52,10 @@ async fn fill(talk: &Talk, input: &ClusterInput, plan: &mut ClusterPlan) -> Resu
         plan.notes
             .push(format!("ConfigMap {}/{} looks like a parent of this fleet, but {why}", name.namespace, name.name));
     }
+    if !ground.trackers.unknown.is_empty() {
+        let why = &ground.trackers.unknown;
+        plan.notes.push(format!("whether an Argo CD works on its objects by itself is not known: {why}"));
+    }
     let fresh = input.slices.iter().filter(|slice| slice.state == SliceState::Fresh);
     let mut parents: Vec<&Parent> = fresh.filter_map(|slice| ground.parents.get(&slice.key.application)).collect();
     parents.extend(&removals);

@@ -14,6 +14,7 @@ use super::live;
 use super::order::defined_kind;
 use super::record::Record;
 use super::talk::{Talk, Trouble, node, refused};
+use super::tracker::Trackers;
 use crate::api::{Request, encode};
 use crate::application::AppKey;
 use crate::bundle::{ALL_API_VERSIONS, FactsRecord, ObjectRef};
@@ -60,6 +61,8 @@ pub struct Ground {
     pub settings: BTreeMap<String, Node>,
     /// Rules of the fleet for fields that others own.
     pub conflicts: Vec<conflict::Rule>,
+    /// Live Applications that go to the cluster.
+    pub trackers: Trackers,
     /// Choices.
     pub options: Options,
 }
@@ -99,6 +102,7 @@ impl Ground {
             ground.add_slice(slice);
         }
         ground.load_parents(talk, input).await?;
+        ground.trackers = Trackers::load(talk, (&input.cluster, &input.server), &input.management).await?;
         ground.leave_to_others(input);
         if !input.options.release {
             // What is held at an earlier revision still has what the fleet may have given to another application since.
@@ -269,6 +273,19 @@ pub(super) enum Listed {
     Items(Vec<Node>),
     /// We may not list there.
     Forbidden(Trouble),
+}
+
+impl Talk {
+    /// All objects of a collection that a selector matches.
+    ///
+    /// # Errors
+    /// There is no answer, or we may not list them.
+    pub async fn items(&self, path: &str, selector: &str) -> Result<Vec<Node>, Trouble> {
+        match list(self, path, selector).await? {
+            Listed::Items(items) => Ok(items),
+            Listed::Forbidden(why) => Err(why),
+        }
+    }
 }
 
 /// How many objects are asked for at a time: an answer of 500 takes tens of milliseconds and a few MiB.

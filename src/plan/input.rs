@@ -1,6 +1,7 @@
 //! What planning a cluster starts from, beside the cluster itself: the slices that are meant, what else the fleet has there, and choices.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
@@ -10,6 +11,7 @@ use crate::k8s::glob::Glob;
 use crate::yaml::Node;
 
 use super::desired::DesiredSlice;
+use super::tracker::LiveApplication;
 
 /// What is planned on one cluster.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,10 @@ pub struct ClusterInput {
     pub fleet: String,
     /// Name of the cluster.
     pub cluster: String,
+    /// Its API server, as Applications name it.
+    pub server: String,
+    /// The Applications of the management cluster, whatever clusters they go to.
+    pub management: Arc<[LiveApplication]>,
     /// Namespaces in which parents may lie, the fleet's own first.
     pub parent_namespaces: Vec<String>,
     /// The slices that are planned: those that the filters let through.

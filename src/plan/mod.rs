@@ -9,7 +9,9 @@
 //! not list. An error of the transport is a failure, never an empty answer.
 
 mod action;
+pub mod adopt;
 mod cluster;
+mod deployer;
 mod desired;
 pub mod file;
 mod ground;
@@ -30,12 +32,15 @@ mod slice;
 mod stored;
 pub mod survey;
 mod talk;
+mod tracker;
+pub mod verify;
 
 use crate::k8s::difference;
 
 pub use crate::k8s::difference::ChangedField;
 pub use action::{Action, ClusterPlan, Same, Seen, SlicePlan, Status, Verb};
 pub use cluster::cluster;
+pub use deployer::Deployer;
 pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState};
 pub use ground::{Ground, item_reference};
 pub use history::{Applied, Hold, remember};
@@ -47,3 +52,4 @@ pub use order::{Place, Task, arrange, defined_kind};
 pub use record::Record;
 pub use slice::{removal, slice};
 pub use talk::{Talk, Trouble};
+pub use tracker::{Fight, LiveApplication, applications};

@@ -65,7 +65,7 @@ pub(super) fn without_left(result: &Node, desired: &Node, live: &Node, manager: 
 }
 
 /// The fields that are held, are not wanted any more, and are neither somebody else's nor around what is.
-fn left(held: &FieldSet, wanted: &FieldSet, others: &[&Manager]) -> FieldSet {
+pub(super) fn left(held: &FieldSet, wanted: &FieldSet, others: &[&Manager]) -> FieldSet {
     let others = union(others.iter());
     let gone = held.difference(wanted).leaves().into_iter();
     gone.filter(|path| !others.touches(path) && !others.owns(path)).collect()
@@ -76,7 +76,7 @@ fn union<'m>(managers: impl Iterator<Item = &'m &'m Manager>) -> FieldSet {
 }
 
 /// The fields that client-side apply set last. Empty maps and lists, which kubectl writes there, set nothing.
-fn last_applied(live: &Node) -> FieldSet {
+pub(super) fn last_applied(live: &Node) -> FieldSet {
     let text = annotation(live, LAST_APPLIED).unwrap_or_default();
     let Ok(object) = json::parse(FileId::NONE, text.as_bytes()) else { return FieldSet::default() };
     let is_empty = |node: &Node| {

@@ -416,11 +416,14 @@ impl Probe<'_> {
 
     /// Whose a live object is: `None` where it is ours already, else how it becomes ours.
     fn whose(&self, desired: &Desired, item: Option<&Item>, live: &Node) -> Result<Option<Verb>, String> {
+        let reference = self.reference(desired);
+        if let Some(why) = self.ground.trackers.refusal(&reference, live) {
+            return Err(why);
+        }
         let part_of = live::part_of(live);
         if part_of == self.slice.parent.id() {
             return Ok(None);
         }
-        let reference = self.reference(desired);
         let owner = match part_of {
             "" => self.ground.owners.get(&reference),
             id => match self.ground.ids.get(id) {

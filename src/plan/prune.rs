@@ -133,6 +133,9 @@ impl Leaving<'_> {
         if !part_of.is_empty() && part_of != self.parent.name.id() {
             return say(Verb::Forget, "it is part of another ApplySet by now");
         }
+        if let Some(why) = self.ground.trackers.refusal(reference, live) {
+            return Ok((if self.slice.is_none() { Verb::Release } else { Verb::Keep }, why));
+        }
         if let Some(controller) = live::controller(live) {
             return Ok((Verb::Release, format!("it belongs to {controller}")));
         }

@@ -26,6 +26,8 @@ mod e2e_order;
 mod e2e_owners;
 #[cfg(all(feature = "host", unix))]
 mod e2e_slices;
+#[cfg(all(feature = "host", unix))]
+mod e2e_takeover;
 mod examples;
 #[cfg(feature = "host")]
 mod faults;

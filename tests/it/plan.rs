@@ -220,8 +220,8 @@ fn an_install_then_nothing_then_a_change() {
     let (plan, calls) = one(&mut cluster, "", &manifests);
     assert_eq!((lines(&plan), plan.same.len()), (Vec::new(), 3));
     assert!(!plan.has_changes() && !plan.has_work());
-    // Who it is, its version, the parents, two groups of kinds, two lists: not one question per object.
-    assert_eq!(calls, 7);
+    // Who it is, its version, the parents, Applications, two groups of kinds, two lists: not one question per object.
+    assert_eq!(calls, 8);
 
     let changed = manifests.replace("web:1", "web:2").replace("replicas: 2", "replicas: 3");
     let (plan, _) = one(&mut cluster, "", &changed);

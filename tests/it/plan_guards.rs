@@ -169,8 +169,8 @@ fn a_plan_without_changes_does_not_ask_per_object() {
     install(&mut cluster, &[App("shop", PRUNES, &manifests)]);
     let (plan, calls) = traced(&mut cluster, input(slices(&[App("shop", PRUNES, &manifests)])), &Faults::none());
     assert_eq!((plan.slices[0].same.len(), plan.slices[0].actions.len()), (2_000, 0));
-    // Who it is, its version, the parents, two groups of kinds; four pages of ConfigMaps and one of Deployments.
-    assert_eq!(calls.len(), 10, "{}", calls.iter().map(|call| call.request.path.clone() + "\n").collect::<String>());
+    // Who it is, its version, the parents, Applications, two groups of kinds; four pages of ConfigMaps and one of Deployments.
+    assert_eq!(calls.len(), 11, "{}", calls.iter().map(|call| call.request.path.clone() + "\n").collect::<String>());
     assert!(calls.iter().all(|call| call.request.method == Method::Get), "no dry runs");
     // What differs is asked for, and nothing else.
     let changed = manifests.replace(
@@ -179,7 +179,7 @@ fn a_plan_without_changes_does_not_ask_per_object() {
     );
     let (plan, calls) = traced(&mut cluster, input(slices(&[App("shop", PRUNES, &changed)])), &Faults::none());
     assert_eq!(lines(&plan.slices[0]), ["change ConfigMap default/c0007 .data.key"]);
-    assert_eq!(calls.len(), 11);
+    assert_eq!(calls.len(), 12);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The arguments of all commands. The doc comments are the help texts.
 
 mod diff;
+mod takeover;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ pub(crate) use diff::Diff;
 mod running;
 
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
+pub(crate) use takeover::{Adopt, Verify};
 
 /// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
 #[derive(Parser, Debug)]
@@ -25,6 +27,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no (stale), 2 wron
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    /// Take over the fields that Argo CD, Helm, Flux or kubectl own of the fleet's objects, so that what leaves Git really goes
+    Adopt(Adopt),
     /// Carry out a saved plan, or plan, ask and carry that out
     Apply(Apply),
     /// Compile the fleet: bundles/<cluster>/…, bundles/bundles.lock, fleet.lock
@@ -61,6 +65,8 @@ pub(crate) enum Command {
     Update(Update),
     /// Fetch everything that fleet.lock pins into a folder, for builds without a network
     Vendor(Vendor),
+    /// Say how many objects of the clusters are what would be applied, and why the others are not; exit 1 when not all are
+    Verify(Verify),
 }
 
 /// What every command that reads a fleet takes.

@@ -82,6 +82,19 @@ pub fn connect(
     Reached { connections, diagnostics }
 }
 
+/// A connection through a context of the kubeconfig: to the cluster that an Argo CD runs in, whatever fleets call it.
+///
+/// # Errors
+/// There is no such context, or it cannot be used.
+pub fn through(context: &str, options: &ConnectOptions) -> Result<ClusterConnection, Box<Diagnostic>> {
+    let mut desk = Desk { options, clusters: &[], sources: &SourceMap::default(), kubeconfig: None };
+    let access = desk.context(context).map_err(|refusal| {
+        let error = Diagnostic::error("cluster/context", Span::NONE, refusal.message).cause(Cause::Usage);
+        Box::new(error.hint(refusal.hint))
+    })?;
+    Ok(ClusterConnection::new(access, options.timeouts))
+}
+
 struct Desk<'a> {
     options: &'a ConnectOptions,
     clusters: &'a [Cluster],

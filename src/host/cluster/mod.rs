@@ -14,7 +14,7 @@ mod exec;
 mod secret;
 
 pub use access::{Access, Kubeconfigs};
-pub use connect::{ConnectOptions, Reached, connect};
+pub use connect::{ConnectOptions, Reached, connect, through};
 pub use connection::{ClusterConnection, Timeouts};
 pub use driver::{Driver, RunOptions};
 pub use exec::Programs;
