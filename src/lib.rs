@@ -36,6 +36,7 @@ pub mod diff;
 pub mod discovery;
 pub mod expand;
 pub mod explain;
+pub mod import;
 pub mod lock;
 pub mod plan;
 pub mod project;

@@ -16,6 +16,7 @@ mod explain;
 mod explain_object;
 mod helm;
 mod history;
+mod init;
 mod kustomize;
 mod lying;
 mod plan;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Helm(args) => helm::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Kustomize(args) => kustomize::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Rollback(args) => rollback::run(&args),

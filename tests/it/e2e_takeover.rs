@@ -363,3 +363,139 @@ fn what_was_taken_can_be_given_back() {
     assert_eq!((value("value"), value("other")), (String::new(), "one".to_owned()), "Argo CD owns it as before");
     fleet.run("plan . --exit-code").expect(0);
 }
+
+/// A root Application in git whose folder declares a child; the child was changed by hand. One ApplicationSet makes another.
+#[test]
+fn init_reads_a_live_argocd_and_what_it_writes_builds() {
+    let Some(plane) = control_plane::cluster() else { return };
+    install_argocd(plane);
+    let namespace = "e2e-argocd";
+    plane.kubectl_ok(&["create", "namespace", namespace]);
+    let put = |text: &str| deploy(plane, namespace, KUBECTL, text);
+    let (apps, git) = ("apiVersion: argoproj.io/v1alpha1\n", "https://git.example.com/e2e.git");
+    let labels = "labels: {app.kubernetes.io/part-of: argocd}";
+    put(&format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argocd-cm, {labels}}}\n\
+         data: {{kustomize.buildOptions: --load-restrictor LoadRestrictionsNone, oidc.config: \"clientSecret: swordfish\"}}\n"
+    ));
+    put(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: cluster-eu, labels: {argocd.argoproj.io/secret-type: cluster, env: prod}, \
+         annotations: {team: shop}}\nstringData: {name: eu, server: \"https://eu.example.com\", config: '{\"bearerToken\": \"swordfish\"}'}\n",
+    );
+    put(&format!(
+        "{apps}kind: AppProject\nmetadata: {{name: default}}\nspec: {{sourceRepos: [\"*\"], destinations: [{{server: \"*\", namespace: \"*\"}}], \
+         clusterResourceWhitelist: [{{group: \"*\", kind: \"*\"}}]}}\n"
+    ));
+    let application = |name: &str, metadata: &str, path: &str| {
+        format!(
+            "{apps}kind: Application\nmetadata: {{name: {name}{metadata}}}\nspec: {{project: default, source: {{repoURL: {git}, path: {path}, \
+             targetRevision: HEAD}}, destination: {{name: eu, namespace: shop}}}}\n"
+        )
+    };
+    put(&application("web", "", "apps/web"));
+    let tracking = format!(
+        ", annotations: {{argocd.argoproj.io/tracking-id: \"root:argoproj.io/Application:{namespace}/child\"}}"
+    );
+    let child = application("child", &tracking, "apps/child");
+    deploy(plane, namespace, ARGO, &child);
+    deploy(
+        plane,
+        namespace,
+        ARGO,
+        &application("root", "", "root").replace("name: eu, ", "server: https://kubernetes.default.svc, "),
+    );
+    let by_hand = r#"{"spec":{"source":{"kustomize":{"namePrefix":"by-hand-"}}}}"#;
+    let set = ["patch", "application", "child", "-n", namespace, "--type=merge", "-p", by_hand];
+    plane.kubectl_ok(&[&set[..], &["--field-manager=argocd-server"]].concat());
+    put(&format!(
+        "{apps}kind: ApplicationSet\nmetadata: {{name: all}}\nspec: {{generators: [{{clusters: {{selector: {{matchLabels: {{env: prod}}}}}}}}], \
+         template: {{metadata: {{name: \"all-{{{{name}}}}\"}}, spec: {{project: default, source: {{repoURL: {git}, path: apps/web, targetRevision: HEAD}}, \
+         destination: {{name: \"{{{{name}}}}\", namespace: all}}}}}}}}\n"
+    ));
+    let uid = field(plane, namespace, "applicationset/all", ".metadata.uid");
+    let owner = format!("apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, name: all, uid: {uid}");
+    put(&application("all-eu", &format!(", ownerReferences: [{{{owner}}}]"), "apps/web"));
+
+    let fleet = Fleet::new("e2e-init", &[plane]);
+    let from = format!("init made --from-argocd k0 --namespace {namespace}");
+    let dry = fleet.run(&format!("{from} --dry-run")).expect(0);
+    assert!(dry.stdout.contains("new clusters/eu.yaml") && !fleet.file("made").exists(), "{}", dry.stdout);
+    fleet.run(&from).expect(0);
+    let files = files_of(&fleet.file("made"));
+    let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "applications/root.yaml",
+            "applications/web.yaml",
+            "applicationsets/all.yaml",
+            "clusters/eu.yaml",
+            "fleet.yaml",
+            "overrides/child.argocd-source.yaml",
+            "overrides/child.yaml",
+            "projects/default.yaml",
+            "settings/argocd-cm.yaml",
+        ]
+    );
+    let all: String = files.iter().map(|(_, text)| text.as_str()).collect();
+    for hidden in ["swordfish", "c3dvcmRmaXNo", "last-applied", "oidc", "bearerToken"] {
+        assert!(!all.contains(hidden), "{hidden}");
+    }
+    assert!(all.contains("namePrefix: by-hand-") && all.contains("env: prod") && all.contains("team: shop"));
+    assert_eq!(fleet.writes(plane), [], "reading wrote");
+    // Once more: nothing changes, and what somebody changed is not written over.
+    let again = fleet.run(&from).expect(0);
+    assert!(again.stderr.contains("0 files written, 9 unchanged"), "{}", again.stderr);
+    fleet.write("made/clusters/eu.yaml", "# mine\n");
+    let refused = fleet.run(&from).expect(1);
+    assert!(
+        refused.stderr.contains("clusters/eu.yaml") && refused.stderr.contains("--overwrite"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(std::fs::read_to_string(fleet.file("made/clusters/eu.yaml")).unwrap(), "# mine\n");
+    fleet.run(&format!("{from} --overwrite")).expect(0);
+    assert_eq!(files_of(&fleet.file("made")), files);
+
+    // What was written compiles: the set makes its application, the root declares the child.
+    fleet.write("made/apps/web/a.yaml", &config_map("web", "one"));
+    fleet.write("made/apps/child/kustomization.yaml", "resources: [a.yaml]\n");
+    fleet.write("made/apps/child/a.yaml", &config_map("child", "one"));
+    fleet.write("made/root/child.yaml", &child.replace("name: child", &format!("name: child, namespace: {namespace}")));
+    let beside = std::fs::read_to_string(fleet.file("made/overrides/child.argocd-source.yaml")).unwrap();
+    fleet.write("made/apps/child/.argocd-source-child.yaml", &beside);
+    fleet.run(&format!("build made --repo {git}=made")).expect(0);
+    let bundle = std::fs::read_to_string(fleet.file("made/bundles/eu/bundle.yaml")).unwrap();
+    for name in ["all-eu", "child", "web"] {
+        assert!(bundle.contains(&format!("name: {name}\n")), "{name}: {bundle}");
+    }
+    let built: String = files_of(&fleet.file("made/bundles/eu")).into_iter().map(|(_, text)| text).collect();
+    assert!(built.contains("name: by-hand-child"), "what was set by hand is rendered: {built}");
+    // As a new user would.
+    let wrong = fleet.run("init other --from-argocd k9").expect(2);
+    assert!(wrong.stderr.contains("k0"), "{}", wrong.stderr);
+    let nowhere = fleet.run("init other --from-argocd k0 --namespace default").expect(5);
+    assert!(nowhere.stderr.contains("no argocd-cm") && nowhere.stderr.contains("--namespace"), "{}", nowhere.stderr);
+    fleet.run("init other").expect(0);
+    let starter = std::fs::read_to_string(fleet.file("other/fleet.yaml")).unwrap();
+    assert!(starter.contains("  name: other\n"), "{starter}");
+    assert!(fleet.run("init other").expect(0).stderr.contains("stays as it is"));
+}
+
+/// The texts of all files below a folder, by path.
+fn files_of(folder: &std::path::Path) -> Vec<(String, String)> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(at).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let below = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+                found.push((below, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
 const VOCABULARY: [&str; 9] =
     ["application", "cluster", "diag", "digest", "path", "question", "source", "span", "world"];
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     ("yaml", &[]),
     ("template", &["yaml"]),
     ("jsonnet", &["yaml"]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("api", &["yaml", "k8s"]),
     ("machine", &["api"]),
     ("discovery", &["yaml", "k8s", "api", "machine"]),
+    ("import", &["yaml", "k8s", "api", "machine", "plan"]),
     ("inventory", &["yaml", "k8s"]),
     ("report", &["yaml", "k8s"]),
     ("diff", &["yaml", "k8s", "bundle", "report"]),

@@ -1,6 +1,7 @@
 //! The arguments of all commands. The doc comments are the help texts.
 
 mod diff;
+mod running;
 mod takeover;
 
 use std::path::PathBuf;
@@ -8,10 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use diff::Diff;
-mod running;
-
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
-pub(crate) use takeover::{Adopt, Verify};
+pub(crate) use takeover::{Adopt, Init, Verify};
 
 /// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
 #[derive(Parser, Debug)]
@@ -50,6 +49,8 @@ pub(crate) enum Command {
     Helm(Helm),
     /// List what was applied of an application on a cluster: revision, when, by whom, how it went
     History(History),
+    /// Write a fleet.yaml, or with --from-argocd the files of a fleet from a live Argo CD
+    Init(Init),
     /// Print what `kustomize build DIR` prints
     Kustomize(Kustomize),
     /// Show what would change on which cluster: creates, changes with their fields, deletions, hooks, what is held or refused

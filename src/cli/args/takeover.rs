@@ -1,11 +1,11 @@
-//! The arguments of the commands that take over what others deploy: `adopt`, `verify`.
+//! The arguments of the commands that take over what others deploy: `adopt`, `init`, `verify`.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use fleetc::plan::Deployer;
 
-use super::{ConnectionArgs, FilterArgs, FleetArgs, PlanningArgs};
+use super::{Color, ConnectionArgs, FilterArgs, FleetArgs, Format, PlanningArgs};
 
 /// What is to be on which cluster, and how that is reached, for commands that decide nothing about deletions.
 #[derive(Args, Debug, Clone)]
@@ -103,3 +103,44 @@ pub(crate) struct Adopt {
 const ADOPT_HELP: &str = "Only who owns which field changes (managedFields), no value: `fleetc plan` shows afterwards what the next apply would \
 change and remove. Moved is exactly what the managers of the named deployers own; what `before-first-apply` holds is never moved. Objects that \
 an automated Application or an unsuspended Flux works on are refused. A run that was cut off is run again. docs/taking-over.md has all steps.";
+
+/// Arguments of `init`.
+#[derive(Args, Debug)]
+#[command(after_help = INIT_HELP)]
+pub(crate) struct Init {
+    /// Folder that the files are written into; it is made where it is missing
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Read the Argo CD that runs in the cluster of this context of the kubeconfig
+    #[arg(long, value_name = "CONTEXT")]
+    pub(crate) from_argocd: Option<String>,
+    /// Namespace of that Argo CD
+    #[arg(long, value_name = "NAMESPACE", default_value = "argocd", requires = "from_argocd")]
+    pub(crate) namespace: String,
+    /// The fleet's name [default: that of the folder]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// File of the contexts [default: KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// A program that may be run for credentials (`aws`, `gke-gcloud-auth-plugin`, `kubelogin`); may be repeated
+    #[arg(long, value_name = "PROGRAM", value_delimiter = ',')]
+    pub(crate) allow_exec: Vec<String>,
+    /// Write over files that say something else
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Say what would be written, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+const INIT_HELP: &str = "Without --from-argocd a fleet.yaml with the fleet's name is written; the definitions that lie in the folder are found by \
+looking. With it: clusters/ (labels and annotations, no logins), projects/, applications/ and applicationsets/ (those that nothing else declares), \
+settings/, overrides/ (what was set by hand on live Applications) and fleet.yaml. A file that says something else is never written over without \
+--overwrite, and then nothing is written at all; a second run changes nothing.";
