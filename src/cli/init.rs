@@ -174,6 +174,9 @@ fn finish(
         for note in notes {
             eprint_line(note);
         }
+        if files.is_empty() {
+            return ExitCode::from(report::exit_code(diagnostics, false));
+        }
         let same = files.iter().filter(|file| file.1 == State::Same).count();
         let say = if written { "written" } else { "not written" };
         eprint_line(&format!("{} {say}, {same} unchanged", plural(files.len() - same, "file")));

@@ -133,6 +133,7 @@ impl MemoryCluster {
 
     fn replace(&mut self, target: &Target, live: &Node, sent: Node, request: &Request) -> Result<Response, Refusal> {
         let kind = &target.kind;
+        let moved = request_moves(request).then(|| Managers::of(&sent));
         let mut new = self.prepared(target, live, sent);
         let stamp = self.stamp();
         let api_version = kind.api_version();
@@ -144,7 +145,7 @@ impl MemoryCluster {
         };
         // Whoever sends an empty list of managers wants to forget them all.
         let forgets = request_forgets(request);
-        let mut managers = Managers::of(live);
+        let mut managers = moved.unwrap_or_else(|| Managers::of(live));
         let tracked = !managers.0.is_empty() || live.at(&["metadata", "managedFields"]).is_some();
         if forgets {
             managers = Managers::default();
@@ -425,6 +426,12 @@ pub(super) fn is_dry(request: &Request) -> bool {
 
 fn manager(request: &Request) -> &str {
     request.parameter("fieldManager").filter(|manager| !manager.is_empty()).unwrap_or("unknown")
+}
+
+/// Whether a JSON patch says who owns what.
+fn request_moves(request: &Request) -> bool {
+    let Ok((Content::JsonPatch, sent)) = body(request) else { return false };
+    sent.as_seq().unwrap_or_default().iter().any(|operation| str_at(operation, &["path"]) == "/metadata/managedFields")
 }
 
 /// Whether a body clears the managers: `managedFields: []` or `[{}]`.

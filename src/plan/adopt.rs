@@ -27,7 +27,7 @@ use crate::bundle::ObjectRef;
 use crate::inventory::FIELD_MANAGER;
 use crate::k8s::defaults;
 use crate::k8s::difference::LAST_APPLIED;
-use crate::k8s::fields::{FieldSet, Manager, applied::applied, edit, managers, path_text};
+use crate::k8s::fields::{Element, FieldSet, Manager, applied::applied, edit, managers, path_text};
 use crate::k8s::object::annotation;
 use crate::k8s::schema;
 use crate::machine::{Port, all};
@@ -313,7 +313,10 @@ impl One<'_> {
                 return adoption;
             }
         };
-        self.sort(&mut adoption, live, &transfer);
+        adoption.fields = transfer.fields.leaves().iter().map(|path| path_text(path)).collect();
+        if let Route::From(_) = self.route {
+            self.sort(&mut adoption, live, &transfer);
+        }
         adoption.moves = transfer.moves;
         adoption.step = match self.refusal(&adoption.object, live, application, set) {
             Some(why) => Step::Refused(why),
@@ -338,11 +341,14 @@ impl One<'_> {
             all.iter().filter(|manager| !deployer::is_ours(manager) && !self.route.is_chosen(manager)).collect();
         let undeclared = transfer.fields.difference(&wanted);
         let gone = predict::left(&transfer.fields, &wanted, &others);
-        let there = |path: &[crate::k8s::fields::Element]| edit::get(live, path).is_some_and(|value| !is_empty(value));
-        adoption.fields = transfer.fields.leaves().iter().map(|path| path_text(path)).collect();
-        adoption.going = gone.leaves().iter().filter(|path| there(path)).map(|path| path_text(path)).collect();
-        let stays =
-            undeclared.leaves().into_iter().filter(|path| there(path) && !gone.owns(path) && !wanted.touches(path));
+        let there = |path: &[Element]| edit::get(live, path).is_some_and(|value| !is_empty(value));
+        // What is declared whole (a list of a custom kind) may be recorded item by item.
+        let goes = |path: &&Vec<Element>| there(path) && !wanted.owns(path);
+        adoption.going = gone.leaves().iter().filter(goes).map(|path| path_text(path)).collect();
+        let stays = undeclared
+            .leaves()
+            .into_iter()
+            .filter(|path| there(path) && !gone.owns(path) && !wanted.touches(path) && !wanted.owns(path));
         adoption.staying = stays
             .filter_map(|path| {
                 let holders: BTreeSet<&str> = others

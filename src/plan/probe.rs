@@ -394,6 +394,13 @@ impl Probe<'_> {
         if !changes.is_empty() {
             action.dangers = danger::marks(&desired.gvk, Fate::Changed(live, result));
         }
+        if action.verb == Verb::Adopt
+            && let Some(app) = live::tracked_by(live).filter(|app| self.ground.trackers.is_gone(app))
+        {
+            action.dangers.push(format!(
+                "an Argo CD tracks it as part of `{app}`, which was not found here: `--management-context` names where it runs"
+            ));
+        }
         if action.verb == Verb::Change && ours && changes.is_empty() {
             let owned = live::owned_digest(live);
             let ignored = || !difference::between(&desired.gvk, live, result).is_empty();

@@ -198,7 +198,7 @@ impl Trackers {
         self.of(reference, live).find_map(|application| Some(application.refusal(application.fight?)))
     }
 
-    /// The Application of a name that an annotation tells of, where it is not among those that are live.
+    /// Whether the Application that a tracking id begins with is not among those that are live.
     pub(super) fn is_gone(&self, id: &str) -> bool {
         let app: SmolStr = id.split(':').next().unwrap_or_default().into();
         self.unknown.is_empty()

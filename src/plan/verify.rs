@@ -24,7 +24,7 @@ use crate::application::AppKey;
 use crate::bundle::ObjectRef;
 use crate::k8s::defaults;
 use crate::k8s::difference::{self, LAST_APPLIED};
-use crate::k8s::fields::{FieldSet, Manager, applied::applied, edit, managers, merge::merged};
+use crate::k8s::fields::{Element, FieldSet, Manager, applied::applied, edit, managers, merge::merged};
 use crate::k8s::ignore::{Ignore, noise};
 use crate::k8s::object::{Gvk, annotation};
 use crate::k8s::schema;
@@ -299,7 +299,8 @@ impl<'a> Comparison<'a> {
             false => held.union(&predict::last_applied(live)),
         });
         let gone = predict::left(&held, &wanted, &others).leaves().into_iter();
-        let gone: FieldSet = gone.filter(|path| !edit::get(live, path).is_none_or(is_empty)).collect();
+        let there = |path: &Vec<Element>| !edit::get(live, path).is_none_or(is_empty) && !wanted.owns(path);
+        let gone: FieldSet = gone.filter(there).collect();
         let mut kept = live.clone();
         edit::remove_all(&mut kept, &gone);
         let (result, filled) = (merged(&kept, &body, None), merged(&kept, &full, None));

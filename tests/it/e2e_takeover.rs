@@ -292,6 +292,7 @@ fn what_an_automated_application_tracks_is_left_alone() {
     }
     deploy(plane, namespace, ARGO, &tracked(&config_map("mine", "one"), "tracked-app", namespace));
     deploy(plane, namespace, ARGO, &config_map("afar", "one"));
+    deploy(plane, namespace, ARGO, &tracked(&config_map("free", "two"), "unknown-app", namespace));
     let application = |name: &str, destination: &str, more: &str| {
         format!(
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
@@ -306,6 +307,8 @@ fn what_an_automated_application_tracks_is_left_alone() {
     management.apply(&application("afar-app", &server, &status));
 
     let with = "--management-context k1";
+    let planned = fleet.run("plan . --app free").expect(0);
+    assert!(planned.stdout.contains("part of `unknown-app`"), "{}", planned.stdout);
     let refused = fleet.apply(with).expect(5);
     for said in ["e2e-tracked/tracked-app", "e2e-tracked/afar-app", "--sync-policy none", "docs/taking-over.md"] {
         assert!(refused.text().contains(said), "{said}: {}", refused.text());
@@ -328,7 +331,7 @@ fn what_an_automated_application_tracks_is_left_alone() {
     assert_eq!(id, "", "the tracking id goes with the other fields");
     // What it tracks again is not deleted either.
     let id = format!("argocd.argoproj.io/tracking-id=tracked-app:/ConfigMap:{namespace}/free");
-    plane.kubectl_ok(&["annotate", "configmap", "free", "-n", namespace, &id]);
+    plane.kubectl_ok(&["annotate", "--overwrite", "configmap", "free", "-n", namespace, &id]);
     let on = r#"{"spec":{"syncPolicy":{"automated":{}}}}"#;
     plane.kubectl_ok(&["patch", "application", "tracked-app", "-n", namespace, "--type=merge", "-p", on]);
     fleet.remove("apps/free/a.yaml");

@@ -52,6 +52,7 @@ mod plan_guards;
 mod read;
 #[cfg(all(feature = "host", unix))]
 mod sources;
+mod takeover;
 mod tidy;
 #[cfg(feature = "host")]
 mod tracing;
