@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
 const VOCABULARY: [&str; 9] =
     ["application", "cluster", "diag", "digest", "path", "question", "source", "span", "world"];
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("yaml", &[]),
     ("template", &["yaml"]),
     ("jsonnet", &["yaml"]),
