@@ -37,6 +37,7 @@ pub mod discovery;
 pub mod expand;
 pub mod explain;
 pub mod import;
+pub mod join;
 pub mod lock;
 pub mod plan;
 pub mod project;

@@ -287,7 +287,7 @@ pub(crate) fn holder() -> String {
     clean(&format!("{user}@{} {} {nanos:x}", host.trim(), std::process::id()))
 }
 
-fn now() -> Millis {
+pub(crate) fn now() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
@@ -308,7 +308,7 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if is_odd(c) { ' ' } else { c }).collect()
 }
 
-fn text(outcomes: &[ClusterOutcome], verbose: bool) -> String {
+pub(crate) fn text(outcomes: &[ClusterOutcome], verbose: bool) -> String {
     let mut lines = Vec::new();
     for outcome in outcomes {
         if !outcome.failed.is_empty() {
@@ -375,7 +375,7 @@ fn cluster_data(outcome: &ClusterOutcome) -> Value {
     json!({"cluster": outcome.cluster, "failed": outcome.failed, "applications": slices})
 }
 
-fn counts_data(counts: &Counts) -> Value {
+pub(crate) fn counts_data(counts: &Counts) -> Value {
     let Counts { created, changed, replaced, deleted, released, hooks } = counts;
     json!({
         "created": created, "changed": changed, "replaced": replaced, "deleted": deleted, "released": released, "hooks": hooks,

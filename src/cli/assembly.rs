@@ -35,8 +35,14 @@ impl Assembly {
     /// # Errors
     /// The exit code, after the reason was printed: wrong usage.
     pub(crate) fn make(args: &Build, twice: bool) -> Result<Assembly, ExitCode> {
-        let session = Session::open(&args.fleet, args.output.as_deref())?;
-        let keep_going = args.keep_going;
+        Assembly::of(Session::open(&args.fleet, args.output.as_deref())?, args.keep_going, twice)
+    }
+
+    /// The same for a fleet that is open.
+    ///
+    /// # Errors
+    /// Those of [`Assembly::make`].
+    pub(crate) fn of(session: Session, keep_going: bool, twice: bool) -> Result<Assembly, ExitCode> {
         let folder = Folder::new(&session.output, session.world.folder());
         let previous = folder.and_then(|folder| folder.previous().map(|previous| (folder, previous)));
         let (folder, mut previous) = previous.map_err(|errors| session.refuse(errors))?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetc::bundle::BUNDLES_LOCK;
+use fleetc::cluster::Cluster;
 use fleetc::compile::{Compiled, Input, Pins, compile, declared};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use fleetc::host::fetch::{self, Allowed, Known, Sources};
@@ -19,7 +20,7 @@ use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions, Repository};
 use fleetc::render::Tools;
 use fleetc::render::helm::DeriveKey;
 use fleetc::source::SourceRequest;
-use fleetc::span::{FileId, SourceMap};
+use fleetc::span::{FileId, SourceFile, SourceMap};
 use fleetc::world::World as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -115,7 +116,13 @@ impl Session {
             world = world.fetching(Arc::new(sources));
         }
         let output_path = world_path(&world, &output);
-        let read = ReadOptions { engines, strict: options.strict, output: output_path, answers: answers.clone() };
+        let read = ReadOptions {
+            engines,
+            strict: options.strict,
+            output: output_path,
+            answers: answers.clone(),
+            ..ReadOptions::default()
+        };
         let input = Input { root: world.fleet().clone(), read };
         let mut tools = Tools::default();
         tools.helm.randomness.machine = Some(Arc::new(Clock));
@@ -127,6 +134,19 @@ impl Session {
     pub(crate) fn without_pinned_answers(mut self) -> Self {
         self.input.read.answers.clear();
         self
+    }
+
+    /// The same fleet with a cluster more, as if a file declared it.
+    pub(crate) fn joining(mut self, cluster: Cluster) -> Session {
+        self.input.read.joining.push(cluster);
+        self
+    }
+
+    /// The file on disk of a file of the fleet's own tree; `None` for those of other trees.
+    pub(crate) fn on_disk(&self, file: &SourceFile) -> Option<PathBuf> {
+        let depth = self.world.fleet().path.segments().count();
+        let path = self.world.folder().ancestors().nth(depth)?.join(file.path.as_str());
+        std::fs::read(&path).is_ok_and(|bytes| bytes == *file.bytes).then_some(path)
     }
 
     /// Prints errors of usage and says the exit code.

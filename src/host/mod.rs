@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod fetch;
 pub mod files;
 mod git;
+pub mod ignored;
 mod objects;
 pub mod pool;
 mod program;

@@ -107,6 +107,8 @@ pub struct Options {
     pub allow_empty: bool,
     /// Holds that rollbacks left do not count, and end.
     pub release: bool,
+    /// What becomes of what applications have that leave. Not part of saved plans.
+    pub leaving: LeavingObjects,
 }
 
 impl Default for Options {
@@ -122,8 +124,21 @@ impl Default for Options {
             allow_delete: BTreeSet::new(),
             allow_empty: false,
             release: false,
+            leaving: LeavingObjects::Policy,
         }
     }
+}
+
+/// What becomes of what applications have that leave a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeavingObjects {
+    /// As each application says.
+    #[default]
+    Policy,
+    /// It stays, and is nobody's: the cluster leaves the fleet.
+    Release,
+    /// It is deleted: the cluster is emptied before it leaves.
+    Drain,
 }
 
 /// `--prune`.

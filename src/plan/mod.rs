@@ -44,7 +44,7 @@ pub use deployer::Deployer;
 pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState};
 pub use ground::{Ground, item_reference};
 pub use history::{Applied, Hold, remember};
-pub use input::{ClusterInput, Filter, HookRuns, Options, Prune, Removals};
+pub use input::{ClusterInput, Filter, HookRuns, LeavingObjects, Options, Prune, Removals};
 pub use kinds::Kinds;
 pub use live::{controller, is_managed_by_us, owned_digest};
 pub use options::{Approval, HookDelete, ObjectOptions, Policy, Propagation, SYNC_OPTIONS};

@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use super::action::{Action, Verb};
 use super::desired::DesiredSlice;
 use super::ground::{Ground, Listed, item_reference, list};
-use super::input::Prune;
+use super::input::{LeavingObjects, Prune};
 use super::kinds;
 use super::live;
 use super::members::Members;
@@ -171,8 +171,12 @@ impl Leaving<'_> {
             Some(slice) => slice.released.contains(reference).then(|| {
                 "it is rendered still, but no longer applied (excluded, or it declares a part of the fleet)".to_owned()
             }),
-            None => (!self.policy.cascade && self.ground.options.prune != Prune::Never)
-                .then(|| "its application is gone and had no resources finalizer, so what it had stays".to_owned()),
+            None => match self.ground.options.leaving {
+                LeavingObjects::Release => Some("its cluster leaves the fleet and keeps what it has".to_owned()),
+                LeavingObjects::Drain => None,
+                LeavingObjects::Policy => (!self.policy.cascade && self.ground.options.prune != Prune::Never)
+                    .then(|| "its application is gone and had no resources finalizer, so what it had stays".to_owned()),
+            },
         }
     }
 

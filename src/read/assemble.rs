@@ -83,7 +83,8 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         let setting = instance.settings.data.get("cluster.inClusterEnabled");
         (instance.name.clone(), setting.is_none_or(|value| value.value != "false"))
     });
-    let parts = Parts { declared: registered, configuration, instances: enabled.collect() };
+    let joining = survey.options.joining.clone();
+    let parts = Parts { declared: registered, joining, configuration, instances: enabled.collect() };
     let clusters = clusters::registry(parts, &mut diagnostics);
 
     declared.applications.sort_by(|a, b| a.key.cmp(&b.key));

@@ -135,6 +135,8 @@ fn strings(metadata: &Node, field: &str, found: &mut Diagnostics) -> BTreeMap<St
 pub(super) struct Parts<'a> {
     /// What objects declare.
     pub(super) declared: Vec<Declared>,
+    /// Clusters that are about to join.
+    pub(super) joining: Vec<Cluster>,
     /// `fleet.yaml`.
     pub(super) configuration: &'a Configuration,
     /// The instances, and whether in-cluster is enabled there.
@@ -144,6 +146,7 @@ pub(super) struct Parts<'a> {
 /// The registry: every cluster once, sorted by instance and name, with its facts.
 pub(super) fn registry(parts: Parts<'_>, found: &mut Diagnostics) -> Vec<Cluster> {
     let mut clusters: Vec<Cluster> = parts.declared.into_iter().map(|declared| declared.cluster).collect();
+    clusters.extend(parts.joining);
     let names: Vec<&str> = parts.instances.iter().map(|(name, _)| name.as_str()).collect();
     for entry in &parts.configuration.clusters {
         let Whom::Name(name) = &entry.whom else { continue };

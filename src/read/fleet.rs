@@ -25,6 +25,8 @@ pub struct ReadOptions {
     pub output: Option<TreePath>,
     /// What fleet.lock pins recorded answers of generators to, by the id of their question. One that is not pinned is taken as it is.
     pub answers: BTreeMap<String, Digest>,
+    /// Clusters that count as declared although no file says so: one that is about to join.
+    pub joining: Vec<Cluster>,
 }
 
 /// All declarations of a fleet.

@@ -1,5 +1,6 @@
 //! The arguments of all commands. The doc comments are the help texts.
 
+mod cluster;
 mod diff;
 mod running;
 mod takeover;
@@ -8,6 +9,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use cluster::{
+    ClusterAdd, ClusterCommand, ClusterDoctor, ClusterFacts, ClusterGet, ClusterList, ClusterOutput, ClusterRemove,
+    ClusterRotate, LoginArgs,
+};
 pub(crate) use diff::Diff;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
 pub(crate) use takeover::{Adopt, Init, Verify};
@@ -32,7 +37,7 @@ pub(crate) enum Command {
     Apply(Apply),
     /// Compile the fleet: bundles/<cluster>/…, bundles/bundles.lock, fleet.lock
     Build(Build),
-    /// Ask the clusters of the fleet: which are reached, what they serve
+    /// The clusters of the fleet: let one join, look at them, renew their logins, let one leave
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Compile, write nothing; exit 1 with a list when bundles or locks do not match the sources any more
@@ -297,55 +302,6 @@ pub(crate) struct Plan {
     /// Print the report as Markdown for a comment of a pull request, short enough for one
     #[arg(long, conflicts_with = "format")]
     pub(crate) markdown: bool,
-}
-
-/// `cluster …`.
-#[derive(Subcommand, Debug)]
-pub(crate) enum ClusterCommand {
-    /// List the clusters of the fleet, each with its version and whether it can be reached; a cluster that cannot is no error
-    List(ClusterList),
-    /// Print what a cluster serves (version, APIs, scopes of custom kinds): `clusters/NAME.facts.yaml`, or a file that `clusters[].facts` of fleet.yaml names
-    Facts(ClusterFacts),
-}
-
-/// Arguments of `cluster list`.
-#[derive(Args, Debug)]
-pub(crate) struct ClusterList {
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-    /// What is printed: a table, a wide one (identity, instance, labels too), JSON as `argocd cluster list` has it, or the servers alone
-    #[arg(long, short, value_enum, default_value_t = ClusterOutput::Table)]
-    pub(crate) output: ClusterOutput,
-}
-
-/// `cluster list --output`.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClusterOutput {
-    /// A table
-    Table,
-    /// More columns
-    Wide,
-    /// A JSON list
-    Json,
-    /// The servers alone
-    Server,
-}
-
-/// Arguments of `cluster facts`.
-#[derive(Args, Debug)]
-pub(crate) struct ClusterFacts {
-    /// Name of the cluster (`instance/name` where several instances have one of that name)
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-    /// Write to this file, which is left alone where nothing changed
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
 }
 
 /// Arguments of `build` and of `check`, which is a build that writes nothing.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use kube::Config;
 use kube::client::AuthError;
@@ -80,6 +80,28 @@ impl Access {
     /// The URL of the API server.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// The cluster; `None` for the one whose pod this runs in.
+    pub(super) fn cluster(&self) -> Option<&kube::config::Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// What the token says of itself, where it is a JSON Web Token: who it is of and until when it is good. Never the token.
+    pub(super) fn claims(&self) -> Option<serde_json::Value> {
+        self.user.token.as_ref()?;
+        let user = serde_json::to_value(&self.user).ok()?;
+        let payload = user.get("token")?.as_str()?.split('.').nth(1)?;
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
+    }
+
+    /// The client certificate, PEM.
+    pub(super) fn client_certificate(&self) -> Option<Vec<u8>> {
+        match (&self.user.client_certificate_data, &self.user.client_certificate) {
+            (Some(data), _) => STANDARD.decode(data).ok(),
+            (None, Some(path)) => std::fs::read(path).ok(),
+            (None, None) => None,
+        }
     }
 
     /// Whether these credentials act as another user already.
@@ -306,6 +328,16 @@ impl Kubeconfigs {
             }
         };
         Access::new(cluster, user, Origin::Kubeconfig, programs)
+    }
+
+    /// The contexts and where they lead, in the order of the file.
+    pub(super) fn listed(&self) -> Vec<(String, String)> {
+        let server = |context: &Context| {
+            let cluster = self.config.clusters.iter().find(|named| named.name == context.cluster);
+            cluster.and_then(|named| named.cluster.as_ref()?.server.clone()).unwrap_or_default()
+        };
+        let contexts = self.config.contexts.iter();
+        contexts.map(|named| (named.name.clone(), named.context.as_ref().map(server).unwrap_or_default())).collect()
     }
 
     /// The contexts that go to a server.

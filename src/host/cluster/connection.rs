@@ -88,6 +88,32 @@ impl ClusterConnection {
         self.0.access.server()
     }
 
+    /// What the token that it logs in with says of itself; `None` where it uses none, or one that says nothing.
+    pub fn claims(&self) -> Option<serde_json::Value> {
+        self.0.access.claims()
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// Seconds that the server's clock is ahead of ours, by the `Date` of an answer; a second is how finely that tells.
+    pub(super) async fn ahead(&self) -> Option<i64> {
+        let client = self.0.client().await.ok()?;
+        let message = http_request(&Request::get("/version")).ok()?;
+        let before = Timestamp::now();
+        let response = tokio::time::timeout(self.0.timeouts.request, client.send(message)).await.ok()?.ok()?;
+        let after = Timestamp::now();
+        let date = response.headers().get(http::header::DATE)?.to_str().ok()?;
+        let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+        // What lies between the question and the answer is no difference.
+        Some(if theirs.as_second() > after.as_second() {
+            theirs.as_second() - after.as_second()
+        } else {
+            (theirs.as_second() + 1).min(before.as_second()) - before.as_second()
+        })
+    }
+
     /// Sends a request once. Must be called on the runtime of a [`Driver`](super::Driver).
     ///
     /// # Errors

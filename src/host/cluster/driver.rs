@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection::{ClusterConnection, seconds};
+use super::inspect::Inspection;
 use crate::api::{Answer, Failure, Millis, Request};
 use crate::machine::{Command, Event, Machine};
 
@@ -101,6 +102,27 @@ impl Driver {
             }
         });
         results
+    }
+}
+
+impl Driver {
+    /// Looks at connections, all next to each other.
+    pub fn inspect(&self, connections: &[ClusterConnection]) -> Vec<Inspection> {
+        let Some(runtime) = &self.runtime else { return Vec::new() };
+        runtime.block_on(async {
+            let tasks: Vec<_> = connections
+                .iter()
+                .map(|connection| {
+                    let connection = connection.clone();
+                    tokio::spawn(async move { connection.inspect().await })
+                })
+                .collect();
+            let mut seen = Vec::new();
+            for task in tasks {
+                seen.push(task.await.unwrap_or_default());
+            }
+            seen
+        })
     }
 }
 

@@ -11,13 +11,17 @@ mod connect;
 mod connection;
 mod driver;
 mod exec;
+mod inspect;
 mod secret;
+mod target;
 
 pub use access::{Access, Kubeconfigs};
 pub use connect::{ConnectOptions, Reached, connect, through};
 pub use connection::{ClusterConnection, Timeouts};
 pub use driver::{Driver, RunOptions};
 pub use exec::Programs;
+pub use inspect::Inspection;
+pub use target::{Target, by_config, contexts, target};
 
 #[cfg(test)]
 mod tests;

@@ -1,28 +1,116 @@
-//! `fleetc cluster list` and `fleetc cluster facts`: which clusters of the fleet are reached, and what one serves. Changes nothing there.
+//! `fleetc cluster …`: one file a command, and here `list` and `facts`, which change nothing: which clusters are reached, what one serves.
 
+mod add;
+mod doctor;
+mod get;
+mod keep;
+mod remove;
+mod rotate;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 
 use fleetc::api::Request;
+use fleetc::bundle::Bundle;
 use fleetc::cluster::Cluster;
 use fleetc::diag::{Cause, Diagnostic, Diagnostics};
 use fleetc::discovery;
-use fleetc::host::cluster::{Driver, RunOptions, connect};
+use fleetc::host::cluster::{ClusterConnection, Driver, RunOptions, connect};
+use fleetc::inventory::NAMESPACE;
+use fleetc::join::Registration;
 use fleetc::machine::{Machine, Port};
+use fleetc::plan::{Context, DesiredSlice};
 use fleetc::read::Fleet;
 use fleetc::span::Span;
 use fleetc::yaml::Node;
 use serde_json::{Value, json};
 
-use super::args::{ClusterCommand, ClusterFacts, ClusterList, ClusterOutput};
+use super::args::{ClusterAdd, ClusterCommand, ClusterFacts, ClusterList, ClusterOutput};
 use super::reach;
 use super::report;
-use super::session::{Session, print_json, print_out, write_file};
+use super::session::{Session, eprint_line, print_json, print_out, write_file};
 
 /// Runs the command.
 pub(crate) fn run(command: &ClusterCommand) -> ExitCode {
     match command {
-        ClusterCommand::List(args) => list(args),
+        ClusterCommand::Add(args) => add::run(args),
         ClusterCommand::Facts(args) => facts(args),
+        ClusterCommand::Get(args) => get::run(args),
+        ClusterCommand::Doctor(args) => doctor::run(args),
+        ClusterCommand::List(args) => list(args),
+        ClusterCommand::Rm(args) => remove::run(args),
+        ClusterCommand::Rotate(args) => rotate::run(args),
+    }
+}
+
+/// Runs work on one cluster.
+fn on<T, F>(driver: &Driver, connection: &ClusterConnection, work: impl FnOnce(Port) -> F) -> Result<T, String>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, String>> + Send + 'static,
+{
+    let machine = Machine::new(work);
+    let mut results = driver.run(vec![(connection.clone(), machine)], RunOptions::default(), &mut |_, _| {});
+    results.pop().flatten().unwrap_or_else(|| Err("the request broke off".to_owned()))
+}
+
+/// Asks on a terminal; `None` where there is none.
+fn confirm(question: &str) -> Option<bool> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    eprint_line(question);
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line).is_ok();
+    Some(read && matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// The namespaces in which a fleet keeps its inventories.
+fn inventories(fleet: &Fleet) -> Vec<String> {
+    let mut namespaces = vec![fleet.apply.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned())];
+    namespaces.extend(fleet.apply.projects.iter().map(|(_, namespace)| namespace.clone()));
+    namespaces.sort();
+    namespaces.dedup();
+    namespaces
+}
+
+/// Whether all that is wrong with a fleet is that it declares no application yet. Then that is no matter here.
+fn has_nothing(diagnostics: &mut Diagnostics) -> bool {
+    let is_it = |found: &Diagnostic| found.code == "read/nothing";
+    let only = diagnostics.has_errors() && diagnostics.iter().filter(|found| found.is_error()).all(is_it);
+    if only {
+        diagnostics.0.retain(|found| !is_it(found));
+    }
+    only
+}
+
+/// What a bundle puts on its cluster.
+fn slices(bundle: &Bundle) -> Vec<DesiredSlice> {
+    let texts: BTreeMap<&str, _> =
+        bundle.files.iter().filter_map(|file| Some((file.path.as_str(), file.text.clone()?))).collect();
+    let context = Context { fleet: "", cluster: &bundle.cluster, parent_namespace: "" };
+    let of = |entry| DesiredSlice::new(context, entry, &|path: &str| texts.get(path).cloned());
+    bundle.index.applications.iter().map(of).collect()
+}
+
+/// Whether the fleet, read anew, has a cluster as it joined.
+fn place(args: &ClusterAdd, cluster: &Registration, instance: &str) -> Result<(), String> {
+    let session = Session::open(&args.fleet, None).map_err(|_| "the fleet cannot be read any more".to_owned())?;
+    let declared = session.declared();
+    if let Some(error) = declared.diagnostics.iter().find(|found| found.is_error()) {
+        return Err(format!("the fleet says: {}", error.message));
+    }
+    let found = declared.value.clusters.iter().find(|found| found.name == cluster.name && found.instance == instance);
+    match found {
+        None => Err("the fleet does not read a cluster from it".to_owned()),
+        Some(found) if found.server_key() != cluster.server.trim_end_matches('/') => {
+            Err("the fleet reads another server for it".to_owned())
+        }
+        Some(found) if !cluster.labels.iter().all(|(key, value)| found.labels.get(key) == Some(value)) => {
+            Err("the fleet reads other labels for it".to_owned())
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -152,7 +240,7 @@ fn table(rows: &[(&Cluster, State)], wide: bool) -> String {
 }
 
 /// Lines as columns, two spaces between them.
-pub(super) fn columns(lines: &[Vec<String>]) -> String {
+pub(crate) fn columns(lines: &[Vec<String>]) -> String {
     let number = lines.first().map_or(0, Vec::len);
     let width = |at: usize| lines.iter().filter_map(|line| line.get(at)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..number).map(|at| width(at).unwrap_or(0)).collect();
