@@ -1,5 +1,5 @@
 //! `fleetc check`: whether bundles and locks are what the sources say now; with `--twice` also whether they say the same twice. Writes
-//! nothing.
+//! nothing. `--rbac` asks about Argo CD's permissions instead.
 
 use std::process::ExitCode;
 
@@ -10,11 +10,15 @@ use super::session::print_out;
 
 /// Runs the command.
 pub(crate) fn run(args: &Check) -> ExitCode {
+    if let Some(policy) = &args.rbac.policy {
+        return super::rbac::run(args, policy);
+    }
     let mut assembly = match Assembly::make(&args.build, args.twice) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
     let mut diagnostics = std::mem::take(&mut assembly.diagnostics);
+    diagnostics.extend(assembly.assembled.iter().flat_map(|assembled| super::rbac::stars(&assembled.bundled.bundles)));
     assembly.session.print_findings(&mut diagnostics);
     let stale = assembly.assembled.as_ref().is_none_or(|assembled| !assembled.changes.is_current());
     if assembly.session.is_json() {

@@ -22,6 +22,7 @@ mod lying;
 mod plan;
 mod planning;
 mod progress;
+mod rbac;
 mod reach;
 mod report;
 mod rollback;

@@ -327,3 +327,61 @@ fn what_a_new_user_gets_wrong() {
     let yaml = fs::read_to_string(fleet.file("fleet.yaml")).unwrap();
     assert!(!yaml.contains("c0"), "{yaml}");
 }
+
+#[test]
+fn who_may_sync_what() {
+    let fleet = Fleet::reaching("rbac", &[("https://127.0.0.1:1".to_owned(), String::new())]);
+    fleet.application("web", "c0", "web", "");
+    fleet.write("apps/web/map.yaml", &config_map("web", "1"));
+    fleet.write(
+        "apps/web/role.yaml",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: dev}\n\
+         rules: [{apiGroups: [''], resources: [secrets], resourceNames: [\"dev-*\"], verbs: [get]}]\n",
+    );
+    fleet.write(
+        "more/project.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: shop, namespace: argocd}\nspec:\n  roles:\n  - name: ci\n\
+         \x20   policies: ['p, proj:shop:ci, applications, sync, shop/*, allow']\n    groups: [shop-team]\n",
+    );
+    fleet.write(
+        "policy.csv",
+        "p, role:dev, applications, sync, default/*, allow\ng, team:dev, role:dev\np, bob, applications, sync, */*, allow\n\
+         p, bob, applications, sync, default/web, deny\n",
+    );
+    fleet.run("build .").expect(0);
+    let stars = fleet.run("check .").expect(0);
+    said(&stars, &["`dev-*` in `resourceNames`, which Kubernetes does not expand"]);
+    let table = fleet.run("check . --rbac policy.csv").expect(0);
+    let row = table.stdout.lines().find(|line| line.starts_with("default/web")).unwrap();
+    assert_eq!(row.split_whitespace().skip(1).collect::<Vec<_>>(), ["admin,", "team:dev"]);
+    for (question, code, words) in [
+        ("team:dev sync app default/web", 0, vec!["Yes", "line 1"]),
+        ("bob sync applications default/web", 1, vec!["No", "line 4"]),
+        ("bob sync applications default/other", 0, vec!["Yes", "line 3"]),
+        ("shop-team sync applications shop/web", 0, vec!["Yes", "project `shop`"]),
+        ("shop-team sync applications default/web", 1, vec!["No", "no line allows it"]),
+        ("proj:shop:ci sync applications shop/web", 0, vec!["Yes"]),
+        ("alice syn applications default/web", 2, vec!["no action `syn`", "did you mean `sync`"]),
+        ("alice sync applicatons default/web", 2, vec!["no resource `applicatons`", "did you mean `applications`"]),
+        ("alice get clusters", 1, vec!["No"]),
+    ] {
+        let ran = fleet.run(&format!("check . --rbac policy.csv --can {question}")).expect(code);
+        said(&ran, &words);
+    }
+    fleet.run("check . --rbac policy.csv --default-role role:readonly --can alice get clusters").expect(0);
+    fleet.write("policy.csv", "p, role:dev, applications, synch, default/*, allow\np, bob\n");
+    let wrong = fleet.run("check . --rbac policy.csv").expect(3);
+    said(
+        &wrong,
+        &[
+            "policy.csv:1",
+            "no action `synch`",
+            "did you mean `sync`",
+            "nobody has the role `role:dev`",
+            "policy.csv:2",
+            "refuses the whole policy",
+        ],
+    );
+    fleet.run("check . --rbac none.csv").expect(2);
+    fleet.run("check . --can alice get clusters").expect(2);
+}

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod diff;
+mod rbac;
 mod running;
 mod takeover;
 
@@ -14,6 +15,7 @@ pub(crate) use cluster::{
     ClusterRotate, LoginArgs,
 };
 pub(crate) use diff::Diff;
+pub(crate) use rbac::RbacArgs;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
 pub(crate) use takeover::{Adopt, Init, Verify};
 
@@ -387,6 +389,8 @@ pub(crate) struct Check {
     /// Render everything twice, with other randomness and at another time, and name what differs
     #[arg(long)]
     pub(crate) twice: bool,
+    #[command(flatten)]
+    pub(crate) rbac: RbacArgs,
 }
 
 /// Arguments of `expand`.
