@@ -41,6 +41,7 @@ pub mod join;
 pub mod lock;
 pub mod plan;
 pub mod project;
+pub mod publish;
 pub mod rbac;
 pub mod read;
 pub mod render;

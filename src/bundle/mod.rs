@@ -57,6 +57,7 @@ pub use index::{
 };
 pub use layout::{APPS, INDEX, encode as encode_name};
 pub use previous::{Journal, OldBundle, OldFile, OldIndex, Previous};
+pub use secret::is_clear as is_clear_secret;
 pub use site::name_of as cluster_name;
 
 use claims::{Claim, Claimant};

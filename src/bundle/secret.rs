@@ -52,7 +52,7 @@ pub(super) fn clear_data<'a>(
 }
 
 /// Whether an object is a Secret with data that anybody can read.
-pub(super) fn is_clear(object: &Node) -> bool {
+pub fn is_clear(object: &Node) -> bool {
     if !Gvk::of(object).is("", "Secret") {
         return false;
     }

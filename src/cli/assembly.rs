@@ -3,9 +3,9 @@
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use fleetc::bundle::{self, LockStatus, State, What, WhatHappened};
-use fleetc::compile::{Assembled, Pins, assemble, parts};
-use fleetc::diag::{Cause, Diagnostic, Diagnostics};
+use fleetc::bundle::{self, LockStatus, Previous, State, What, WhatHappened};
+use fleetc::compile::{Assembled, Compiled, Pins, assemble, parts};
+use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use fleetc::host::write::Folder;
 use fleetc::read::Fleet;
 use fleetc::span::Span;
@@ -47,37 +47,9 @@ impl Assembly {
         let previous = folder.and_then(|folder| folder.previous().map(|previous| (folder, previous)));
         let (folder, mut previous) = previous.map_err(|errors| session.refuse(errors))?;
         let compiled = session.compile();
-        let mut diagnostics = compiled.diagnostics;
-        let compiled = compiled.value;
-        let (units, renders) = (compiled.units.len(), compiled.renders.len());
-        session.say_taken(&compiled.fleet);
-        if twice {
-            diagnostics.extend(super::twice::differences(&session, &compiled));
-        }
-        if compiled.unknown_applications || (!compiled.failed_sets.is_empty() && !keep_going) {
-            // The failures of single applications are worth knowing in the same run.
-            diagnostics.extend(parts(&compiled, session.world.sources()).diagnostics);
-            let fleet = ManuallyDrop::new(compiled.fleet);
-            return Ok(Assembly { session, fleet, folder, diagnostics, assembled: None, units, renders });
-        }
-        let parts = parts(&compiled, session.world.sources());
-        diagnostics.extend(parts.diagnostics);
-        let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
-        let input = bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets };
-        let wanted = bundle::held_files(&input);
-        folder.read_texts(&mut previous, &wanted);
-        let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
-        let assembled = assemble(&compiled, &parts.value, &previous, keep_going, &spread);
-        let locks_refused = assembled.diagnostics.iter().any(|d| d.is_error() && d.code.starts_with("lock/"));
-        diagnostics.extend(assembled.diagnostics);
-        let refused = assembled.value.bundled.refused || locks_refused;
-        let locked_out = session.is_locked() && !refused && assembled.value.changes.fleet_lock != LockStatus::Current;
-        if locked_out {
-            diagnostics.push(locked(&session.pins, &assembled.value));
-        }
-        let assembled = if refused || locked_out { None } else { Some(assembled.value) };
-        std::mem::forget(compiled.units);
-        let fleet = ManuallyDrop::new(compiled.fleet);
+        let texts = |previous: &mut _, paths: &[_]| folder.read_texts(previous, paths);
+        let Bundled { fleet, diagnostics, assembled, units, renders } =
+            finish(&session, compiled, &mut previous, &texts, keep_going, twice);
         Ok(Assembly { session, fleet, folder, diagnostics, assembled, units, renders })
     }
 
@@ -177,6 +149,59 @@ impl Assembly {
             plural(self.renders, "render")
         )
     }
+}
+
+/// A fleet compiled and bundled.
+pub(crate) struct Bundled {
+    /// What was compiled, not to be freed.
+    pub(crate) fleet: ManuallyDrop<Fleet>,
+    pub(crate) diagnostics: Diagnostics,
+    /// `None` where an error leaves open which application is where.
+    pub(crate) assembled: Option<Assembled>,
+    pub(crate) units: usize,
+    pub(crate) renders: usize,
+}
+
+/// The second half: from renders to bundles, compared with what lay there before. `texts` reads what is asked for of that.
+pub(crate) fn finish(
+    session: &Session,
+    compiled: Warned<Compiled>,
+    previous: &mut Previous,
+    texts: &dyn Fn(&mut Previous, &[String]),
+    keep_going: bool,
+    twice: bool,
+) -> Bundled {
+    let mut diagnostics = compiled.diagnostics;
+    let compiled = compiled.value;
+    let (units, renders) = (compiled.units.len(), compiled.renders.len());
+    session.say_taken(&compiled.fleet);
+    if twice {
+        diagnostics.extend(super::twice::differences(session, &compiled));
+    }
+    if compiled.unknown_applications || (!compiled.failed_sets.is_empty() && !keep_going) {
+        // The failures of single applications are worth knowing in the same run.
+        diagnostics.extend(parts(&compiled, session.world.sources()).diagnostics);
+        let fleet = ManuallyDrop::new(compiled.fleet);
+        return Bundled { fleet, diagnostics, assembled: None, units, renders };
+    }
+    let parts = parts(&compiled, session.world.sources());
+    diagnostics.extend(parts.diagnostics);
+    let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
+    let input = bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous, failed_sets };
+    let wanted = bundle::held_files(&input);
+    texts(previous, &wanted);
+    let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
+    let assembled = assemble(&compiled, &parts.value, previous, keep_going, &spread);
+    let locks_refused = assembled.diagnostics.iter().any(|d| d.is_error() && d.code.starts_with("lock/"));
+    diagnostics.extend(assembled.diagnostics);
+    let refused = assembled.value.bundled.refused || locks_refused;
+    let locked_out = session.is_locked() && !refused && assembled.value.changes.fleet_lock != LockStatus::Current;
+    if locked_out {
+        diagnostics.push(locked(&session.pins, &assembled.value));
+    }
+    let assembled = if refused || locked_out { None } else { Some(assembled.value) };
+    std::mem::forget(compiled.units);
+    Bundled { fleet: ManuallyDrop::new(compiled.fleet), diagnostics, assembled, units, renders }
 }
 
 /// What fleet.lock would become, and may not.

@@ -22,6 +22,7 @@ mod lying;
 mod plan;
 mod planning;
 mod progress;
+mod publish;
 mod rbac;
 mod reach;
 mod report;
@@ -57,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Publish(args) => publish::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Update(args) => update::run(&args),
         Command::Vendor(args) => vendor::run(&args),

@@ -130,6 +130,11 @@ impl Checkout {
         self.remotes.iter().filter(known).collect()
     }
 
+    /// A URL as `insteadOf` rewrites it.
+    pub(super) fn rewritten(&self, url: &str) -> String {
+        self.rewrite(url).unwrap_or_else(|| url.to_owned())
+    }
+
     fn rewrite(&self, url: &str) -> Option<String> {
         let fitting = self.instead_of.iter().filter(|(prefix, _)| url.starts_with(prefix.as_str()));
         let (prefix, base) = fitting.max_by_key(|(prefix, _)| prefix.len())?;

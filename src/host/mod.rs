@@ -18,6 +18,7 @@ pub mod ignored;
 mod objects;
 pub mod pool;
 mod program;
+pub mod publish;
 mod revision;
 mod tracked;
 mod tree;

@@ -105,6 +105,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         application_rules: configuration.applications.clone(),
         shared: configuration.shared.clone(),
         apply: configuration.apply.clone(),
+        publish: configuration.publish.clone(),
         secrets: configuration.secrets,
         answers: survey.answers,
         plugins: configuration.plugins.clone(),

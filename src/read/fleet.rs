@@ -58,6 +58,8 @@ pub struct Fleet {
     pub shared: Vec<SharedObject>,
     /// How the fleet is planned and applied.
     pub apply: Apply,
+    /// Where bundles are published.
+    pub publish: Publish,
     /// What happens to Secrets with clear data.
     pub secrets: SecretPolicy,
     /// Plugins that may render, from fleet.yaml.
@@ -303,6 +305,21 @@ pub struct SharedObject {
     pub namespace: String,
     /// Where it was written.
     pub span: Span,
+}
+
+/// `publish:` of fleet.yaml, as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Publish {
+    /// `BRANCH` or `URL#BRANCH`, the branch perhaps a template over the labels of clusters.
+    pub to: Option<String>,
+    /// The folder on the branch; empty for all of it.
+    pub path: String,
+    /// The layout; empty for the default.
+    pub layout: String,
+    /// The repository as others reach it; empty for where it is pushed to.
+    pub url: String,
+    /// `Name <address>` of commits.
+    pub author: Option<String>,
 }
 
 /// `apply:` of fleet.yaml.

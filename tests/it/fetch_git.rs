@@ -12,11 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-#[path = "../../src/host/fetch/git/tests/server.rs"]
-#[expect(dead_code, reason = "the tests of the fetcher use more of it")]
-mod server;
-
-use server::{Manner, Origin, Server};
+use crate::git_server::{Manner, Origin, Server};
 
 const CLUSTER: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  labels: {argocd.argoproj.io/secret-type: cluster}\n\
                        stringData:\n  name: a\n  server: https://a.example.com\n";

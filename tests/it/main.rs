@@ -39,6 +39,10 @@ mod faults_server;
 mod fetch_git;
 #[cfg(feature = "host")]
 mod git;
+#[cfg(all(feature = "host", unix))]
+#[path = "../../src/host/fetch/git/tests/server.rs"]
+#[expect(dead_code, reason = "the tests of the fetcher use more of it")]
+mod git_server;
 #[cfg(feature = "host")]
 mod helm_expressions;
 mod holding;
@@ -51,6 +55,8 @@ mod kustomize_random;
 mod many_clusters;
 mod plan;
 mod plan_guards;
+#[cfg(all(feature = "host", unix))]
+mod publish;
 mod read;
 #[cfg(all(feature = "host", unix))]
 mod sources;

@@ -34,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("apply", &["yaml", "k8s", "api", "machine", "inventory", "bundle", "project", "plan"]),
     ("rbac", &["yaml", "k8s"]),
     ("join", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "plan"]),
+    ("publish", &["yaml", "k8s", "bundle", "lock", "report"]),
     ("explain", &["compile", "expand", "read", "resolve", "render", "bundle", "yaml", "k8s"]),
     ("compile", &["read", "expand", "resolve", "render", "bundle", "lock", "argo", "yaml", "k8s"]),
     (
@@ -53,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "plan",
             "apply",
             "join",
+            "publish",
             "template",
         ],
     ),

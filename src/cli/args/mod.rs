@@ -2,6 +2,7 @@
 
 mod cluster;
 mod diff;
+mod publish;
 mod rbac;
 mod running;
 mod takeover;
@@ -15,6 +16,7 @@ pub(crate) use cluster::{
     ClusterRotate, LoginArgs,
 };
 pub(crate) use diff::Diff;
+pub(crate) use publish::{LayoutChoice, Publish};
 pub(crate) use rbac::RbacArgs;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
 pub(crate) use takeover::{Adopt, Init, Verify};
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Show how every application stands on every cluster: synced, healthy, which revision, applied when and by whom
     Status(Status),
+    /// Commit the bundles to a branch or another repository, without a worktree; nothing when nothing changed
+    Publish(Publish),
     /// Look after the folder of fetched sources, which all fleets share
     #[command(subcommand)]
     Store(StoreCommand),

@@ -30,11 +30,12 @@ use crate::source::SourceRequest;
 pub use artifacts::Artifacts;
 pub use charts::Charts;
 pub use credentials::{Access, Credentials, Hidden, Login};
-pub use git::{Git, GitOptions};
+pub(super) use git::pack;
+pub use git::{Git, GitOptions, Update, Verdict};
 pub(super) use remote::{Remote, settle};
 pub use sources::{Allowed, Known, Progress, Report, Sources};
 pub use store::{Collected, Guard, Store};
-pub use table::{Options, default_folder, sources};
+pub use table::{Options, default_folder, repositories, sources};
 pub use web::{Files, file_name};
 
 #[cfg(test)]

@@ -29,6 +29,15 @@ pub fn sources(options: Options) -> Option<Sources> {
     Some(Sources::with(store, table, options.allowed, options.known))
 }
 
+/// Who reads git repositories and writes to them; its logins are those of the sources of this fleet. The store is made where it is
+/// missing.
+pub fn repositories(store: Option<PathBuf>, fleet: Option<PathBuf>) -> Option<Git> {
+    let store = Store::new(store.or_else(default_folder)?);
+    let gather = move || Arc::new(Credentials::gather(fleet.as_deref()));
+    let client = Arc::new(Client::lazy(gather, Timeouts::default()));
+    Some(Git::new(store, client, GitOptions::default().with_environment()))
+}
+
 fn table(store: &Store, fleet: Option<PathBuf>, without_submodules: Vec<String>) -> Table {
     let gather = move || Arc::new(Credentials::gather(fleet.as_deref()));
     let client = Arc::new(Client::lazy(gather, Timeouts::default()));

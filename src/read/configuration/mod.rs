@@ -13,8 +13,8 @@ pub use json_schema::json_schema;
 use std::collections::BTreeMap;
 
 use super::fleet::{
-    ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, PluginRule, Repository, SecretPolicy,
-    SharedObject, Tracking,
+    ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, PluginRule, Publish, Repository,
+    SecretPolicy, SharedObject, Tracking,
 };
 use crate::argo::{self, cluster_name_problem, dns_label_problem};
 use crate::cluster::Facts;
@@ -57,6 +57,8 @@ pub struct Configuration {
     pub shared: Vec<SharedObject>,
     /// `apply`.
     pub apply: Apply,
+    /// `publish`.
+    pub publish: Publish,
     /// `secrets`.
     pub secrets: SecretPolicy,
     /// `plugins`.
@@ -267,6 +269,17 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
     }
     if let Some(node) = document.get("apply") {
         value.apply = apply::lower(node, found);
+    }
+    if let Some(node) = document.get("publish") {
+        let field = |name: &str| node.get(name).and_then(text).filter(|text| !text.is_empty());
+        let of = |name: &str| field(name).unwrap_or_default();
+        value.publish = Publish {
+            to: field("to"),
+            path: of("path"),
+            layout: of("layout"),
+            url: of("url"),
+            author: field("author"),
+        };
     }
     value.output = output(document);
     value.secrets = match document.get("secrets").and_then(Node::as_str) {

@@ -34,6 +34,7 @@ pub(super) static FLEET: Type = Type::closed(
             .doc("What holds for single applications; for each field the first entry counts that has it and that an application's name matches."),
         opt("plugins", List(&Struct(&PLUGIN)))
             .doc("Config management plugins that may render, each by one program. Without an entry here no program is ever started."),
+        opt("publish", Struct(&PUBLISH)).doc("Where `fleetc publish` commits bundles; what the command line says wins."),
         opt("secrets", OneOf(&["warn", "allow", "omit", "refuse"])).doc(
             "What happens to Secrets whose data stands readable in the bundles: they are written with a warning (default) or without, left out (and not deleted where they are), or their application is held. Placeholders of secret managers are no readable data.",
         ),
@@ -141,6 +142,21 @@ static APPLY: Type = Type::closed(
             .doc("When hooks run: when their application changes, Helm's install hooks only the first time (default); or with every sync, as in Argo CD."),
         opt("conflicts", List(&Struct(&CONFLICT)))
             .doc("What to do about fields that other managers hold; the first rule that matches counts, then fleetc's own table."),
+    ],
+);
+
+static PUBLISH: Type = Type::closed(
+    "Publish",
+    &[
+        opt("to", String).doc(
+            "`BRANCH` of the fleet's own repository (its remote `origin`), or `URL#BRANCH`. The branch may be a minijinja template over the labels of each cluster, as in `rendered/{{ region }}`.",
+        ),
+        opt("path", String).doc("Folder on the branch; default all of it."),
+        opt("layout", OneOf(&["bundles", "argocd", "flux", "hydrator"])).doc(
+            "How the files are laid out: as `fleetc build` writes them (default); a folder an application with Applications of Argo CD or Kustomizations of Flux that point there; or as Argo CD's source hydrator leaves a branch.",
+        ),
+        opt("url", String).doc("The repository as Argo CD or Flux reach it, for what points there; default where it is pushed to."),
+        opt("author", String).doc("`Name <address>` of the commits."),
     ],
 );
 

@@ -8,6 +8,7 @@
 
 mod address;
 mod http;
+mod push;
 mod repository;
 mod ssh;
 mod submodules;
@@ -21,9 +22,11 @@ use std::time::Duration;
 use gix::ObjectId;
 
 use self::address::Address;
+pub(in crate::host) use self::push::pack;
+pub use self::push::{Update, Verdict};
 use self::repository::Repository;
 use self::submodules::{Link, MAX_DEPTH, Mounted, Mounts};
-use self::wire::{Meter, Reference, Session, Sizes, Want};
+use self::wire::{Meter, Reference, Session, Sizes, Want, foreign_objects};
 use super::super::git::{Checkout, Local, abbreviated, names};
 use super::super::objects::{CommitTree, Objects};
 use super::super::revision::{self, References};

@@ -108,27 +108,7 @@ impl Repository {
 
     /// Takes a pack into the repository, as a whole or not at all.
     pub(super) fn take(&self, pack: &mut dyn io::BufRead) -> Result<(), Fault> {
-        let repository = self.open()?.to_thread_local();
-        let options = gix_pack::bundle::write::Options { alloc_limit_bytes: Some(MAX_OBJECT), ..Default::default() };
-        let interrupted = AtomicBool::new(false);
-        let outcome = gix_pack::Bundle::write_to_directory(
-            pack,
-            Some(&self.packs()),
-            &mut gix::progress::Discard,
-            &interrupted,
-            Some(repository.objects.clone()),
-            gix::hash::Kind::Sha1,
-            options,
-        );
-        let outcome = outcome.map_err(|error| Fault::passing(format!("{DAMAGED}: {}", causes(&error))))?;
-        for path in [&outcome.data_path, &outcome.index_path].into_iter().flatten() {
-            File::open(path)?.sync_all()?;
-        }
-        if let Some(keep) = outcome.keep_path {
-            fs::remove_file(keep)?;
-        }
-        sync_folder(&self.packs())?;
-        Ok(())
+        unpack(&self.open()?.to_thread_local(), &self.packs(), pack)
     }
 
     /// Marks a commit, if it is here with all its files; `false` where something is missing.
@@ -149,6 +129,36 @@ impl Repository {
         }
         Ok(true)
     }
+}
+
+/// Takes a pack into a repository that is not of the store.
+pub(super) fn take_into(repository: &gix::Repository, mut pack: &[u8]) -> Result<(), Fault> {
+    let packs = repository.common_dir().join("objects").join("pack");
+    fs::create_dir_all(&packs)?;
+    unpack(repository, &packs, &mut pack)
+}
+
+fn unpack(repository: &gix::Repository, packs: &Path, pack: &mut dyn io::BufRead) -> Result<(), Fault> {
+    let options = gix_pack::bundle::write::Options { alloc_limit_bytes: Some(MAX_OBJECT), ..Default::default() };
+    let interrupted = AtomicBool::new(false);
+    let outcome = gix_pack::Bundle::write_to_directory(
+        pack,
+        Some(packs),
+        &mut gix::progress::Discard,
+        &interrupted,
+        Some(repository.objects.clone()),
+        gix::hash::Kind::Sha1,
+        options,
+    );
+    let outcome = outcome.map_err(|error| Fault::passing(format!("{DAMAGED}: {}", causes(&error))))?;
+    for path in [&outcome.data_path, &outcome.index_path].into_iter().flatten() {
+        File::open(path)?.sync_all()?;
+    }
+    if let Some(keep) = outcome.keep_path {
+        fs::remove_file(keep)?;
+    }
+    sync_folder(packs)?;
+    Ok(())
 }
 
 /// What goes through a whole tree finds.

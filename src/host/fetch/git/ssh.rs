@@ -115,20 +115,34 @@ impl Read for Output {
 /// Bytes of what ssh says that are kept.
 const MAX_SAID: usize = 4096;
 
-/// Starts ssh; the bytes of the server, and what to ask when they end too early.
+/// Starts ssh for what is asked of a server; the connection, and what to ask when it ends too early.
 pub(super) fn start(
     options: &GitOptions,
     to: &Ssh,
     identity: &Identity,
     meter: &Meter,
 ) -> Result<(Connection<Metered<Output>, ChildStdin>, Talk), Fault> {
+    let (output, input, talk) = run(options, to, identity, meter, ("git-upload-pack", "version=2"))?;
+    let connection =
+        Connection::new(output, input, Protocol::V2, to.path.as_str(), None::<(&str, _)>, ConnectMode::Process, false);
+    Ok((connection, talk))
+}
+
+/// Starts ssh with a service of git in a version of its protocol: the bytes of the server, those to it.
+pub(super) fn run(
+    options: &GitOptions,
+    to: &Ssh,
+    identity: &Identity,
+    meter: &Meter,
+    (service, version): (&str, &str),
+) -> Result<(Metered<Output>, ChildStdin, Talk), Fault> {
     let mut command = command(options);
     command.args(["-o", "SendEnv=GIT_PROTOCOL", "-o", "BatchMode=yes"]).args(identity.options());
     if let Some(port) = to.port {
         command.args(["-p", &port.to_string()]);
     }
-    command.arg(&to.destination).arg(format!("git-upload-pack {}", quoted(&to.path)));
-    command.env("GIT_PROTOCOL", "version=2").env("LC_ALL", "C");
+    command.arg(&to.destination).arg(format!("{service} {}", quoted(&to.path)));
+    command.env("GIT_PROTOCOL", version).env("LC_ALL", "C");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
         Fault::lasting(format!("ssh cannot be started: {error}")).hint("install OpenSSH, or name it in GIT_SSH_COMMAND")
@@ -143,9 +157,7 @@ pub(super) fn start(
     let keep = Arc::clone(&said);
     std::thread::spawn(move || listen(errors, &keep));
     let output = meter.wrap(Output { chunks, chunk: Vec::new(), at: 0, patience: options.patience });
-    let connection =
-        Connection::new(output, input, Protocol::V2, to.path.as_str(), None::<(&str, _)>, ConnectMode::Process, false);
-    Ok((connection, Talk { child, said }))
+    Ok((output, input, Talk { child, said }))
 }
 
 fn pass_on(mut output: impl Read, send: &SyncSender<io::Result<Vec<u8>>>) {

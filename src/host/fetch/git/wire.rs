@@ -255,7 +255,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn foreign_objects() -> Fault {
+pub(super) fn foreign_objects() -> Fault {
     Fault::lasting("the repository has SHA-256 objects, which are not yet supported")
 }
 
