@@ -38,6 +38,7 @@ pub mod expand;
 pub mod explain;
 pub mod import;
 pub mod join;
+pub mod lint;
 pub mod lock;
 pub mod plan;
 pub mod project;
@@ -47,6 +48,7 @@ pub mod read;
 pub mod render;
 pub mod report;
 pub mod resolve;
+pub mod validate;
 
 #[cfg(feature = "host")]
 #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "effects live here")]

@@ -129,6 +129,11 @@ impl SourceMap {
         files.get(id.0 as usize).cloned()
     }
 
+    /// All files that were read so far, in the order of reading.
+    pub fn files(&self) -> Vec<Arc<SourceFile>> {
+        self.files.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
     /// File, line and column of the first byte of a span.
     pub fn locate(&self, span: Span) -> Option<Location> {
         let file = self.get(span.file)?;

@@ -117,17 +117,20 @@ impl Checker {
             Shape::IntOrString => {
                 self.expect(node, |node| is_text(node) || is_integer(node), "a whole number or a string", at);
             }
-            Shape::OneOf(allowed) => match node.text().filter(|_| is_text(node)) {
-                Some(text) if allowed.contains(&text) => {}
-                Some(text) => {
-                    let message = format!("{} cannot be `{text}`", at.subject());
-                    let list: Vec<String> = allowed.iter().map(|value| format!("`{value}`")).collect();
-                    let hint = did_you_mean(text, allowed.iter().copied());
-                    let hint = hint.unwrap_or_else(|| format!("it is one of {}", list.join(", ")));
-                    self.found.push(Diagnostic::error("argo/wrong-value", node.span(), message).hint(hint));
+            // `off` is a boolean in YAML 1.1, but still written so.
+            Shape::OneOf(allowed) => {
+                match node.text().filter(|text| is_text(node) || (*text == "off" && allowed.contains(text))) {
+                    Some(text) if allowed.contains(&text) => {}
+                    Some(text) => {
+                        let message = format!("{} cannot be `{text}`", at.subject());
+                        let list: Vec<String> = allowed.iter().map(|value| format!("`{value}`")).collect();
+                        let hint = did_you_mean(text, allowed.iter().copied());
+                        let hint = hint.unwrap_or_else(|| format!("it is one of {}", list.join(", ")));
+                        self.found.push(Diagnostic::error("argo/wrong-value", node.span(), message).hint(hint));
+                    }
+                    None => self.wrong_type(node, "a string", at),
                 }
-                None => self.wrong_type(node, "a string", at),
-            },
+            }
             Shape::Struct(ty) | Shape::RawOf(ty) => self.object(node, ty, at),
             Shape::RawObject => {
                 self.expect(node, |node| node.as_map().is_some(), "a mapping", at);

@@ -81,7 +81,8 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
     match args.options.format {
         Format::Json => print_json(&data(&comparison)),
         Format::Human if args.markdown => print_out(&diff_report::markdown(&comparison)),
-        Format::Human => {
+        Format::Sarif => return refuse(args, usage("differences are no findings: SARIF has none of them".to_owned())),
+        Format::Human | Format::Github => {
             let color = match args.options.color {
                 Color::Always => true,
                 Color::Never => false,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod adopt;
+mod annotations;
 mod apply;
 mod args;
 mod assembly;
@@ -18,6 +19,7 @@ mod helm;
 mod history;
 mod init;
 mod kustomize;
+mod lint;
 mod lying;
 mod plan;
 mod planning;
@@ -55,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::History(args) => history::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Kustomize(args) => kustomize::run(&args),
+        Command::Lint(args) => lint::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Status(args) => status::run(&args),

@@ -58,8 +58,9 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
             }
             print_json(&data);
         }
+        Format::Sarif => planning.session.print_json(&diagnostics, serde_json::Value::Null),
         Format::Human if args.markdown => print_out(&plan_report::markdown(&file.clusters)),
-        Format::Human => {
+        Format::Human | Format::Github => {
             let color = match fleet.color {
                 Color::Always => true,
                 Color::Never => false,

@@ -22,6 +22,7 @@ use fleetc::plan::{
     Removals,
 };
 use fleetc::read::Fleet;
+use fleetc::resolve::ResolvedUnit;
 use fleetc::span::Span;
 use fleetc::yaml::Node;
 
@@ -290,6 +291,20 @@ impl Chosen {
             clusters.map(|cluster| (bundle::cluster_name(cluster, fleet), cluster)).any(|(name, c)| self.has(&name, c))
         };
         members(fleet).into_iter().filter(|(_, places)| chosen(places)).map(|(name, _)| name).collect()
+    }
+
+    /// Whether nothing is filtered out.
+    pub(crate) fn is_everything(&self) -> bool {
+        let Filter { applications, projects } = &self.filter;
+        self.clusters.is_empty() && self.selector.is_empty() && applications.is_empty() && projects.is_empty()
+    }
+
+    /// Whether an application on its cluster is meant.
+    pub(crate) fn has_unit(&self, unit: &ResolvedUnit, fleet: &Fleet) -> bool {
+        let application = &unit.unit.application;
+        let cluster = fleet.clusters.get(unit.cluster);
+        self.filter.lets(&application.key, &application.project)
+            && cluster.is_some_and(|cluster| self.has(&bundle::cluster_name(cluster, fleet), cluster))
     }
 
     fn has(&self, name: &str, cluster: &Cluster) -> bool {

@@ -139,7 +139,9 @@ fn mask(file: &SourceFile, line: String) -> String {
         .next()
         .unwrap_or_default()
         .trim_matches(['"', ' ']);
-    if SHOWN.contains(&key) || key.contains("argocd.argoproj.io") {
+    // In one line with its values a mapping is none to show.
+    let holds_values = ["data", "stringData", "literals"].contains(&key) && line.contains(['{', '[']);
+    if !holds_values && (SHOWN.contains(&key) || key.contains("argocd.argoproj.io")) {
         return line;
     }
     let Some(at) = line.find([':', '=']) else {
@@ -167,14 +169,17 @@ fn is_called_secret(file: &str, line: &str) -> bool {
         && (is(name) || is_values && line.split([':', '=']).next().is_some_and(is))
 }
 
+/// A place as JSON; null for none.
+pub(crate) fn place(span: Span, sources: &SourceMap) -> serde_json::Value {
+    sources.locate(span).map_or(
+        serde_json::Value::Null,
+        |at| serde_json::json!({"file": at.file, "line": at.line, "column": at.column}),
+    )
+}
+
 /// Diagnostics as JSON values: severity, code, message, place, labels, trace, hints.
 pub(crate) fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> serde_json::Value {
-    let place = |span: Span| {
-        sources.locate(span).map_or(
-            serde_json::Value::Null,
-            |at| serde_json::json!({"file": at.file, "line": at.line, "column": at.column}),
-        )
-    };
+    let place = |span: Span| place(span, sources);
     let steps = |steps: &[(Span, String)]| -> Vec<serde_json::Value> {
         steps.iter().map(|(span, text)| serde_json::json!({"message": text, "place": place(*span)})).collect()
     };

@@ -24,6 +24,7 @@ use fleetc::span::{FileId, SourceFile, SourceMap};
 use fleetc::world::World as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::annotations;
 use super::args::{Color, FleetArgs, FleetOptions, Format};
 use super::progress::Fetching;
 use super::report::{self, plural};
@@ -88,10 +89,10 @@ impl Session {
         let pool = Pool::new(options.threads).map_err(|error| usage(format!("cannot start threads: {error}")))?;
         let refused = |errors: Diagnostics| {
             let empty = SourceMap::default();
-            if options.format == Format::Json {
-                print_json(&serde_json::json!({ "diagnostics": report::json(&errors, &empty) }));
-            } else {
-                print_findings(&errors, &empty, options.color);
+            match options.format {
+                Format::Json => print_json(&serde_json::json!({ "diagnostics": report::json(&errors, &empty) })),
+                Format::Sarif => print_json(&annotations::sarif(&errors, &empty)),
+                Format::Github | Format::Human => tell(&errors, &empty, &options),
             }
             ExitCode::from(2)
         };
@@ -221,9 +222,9 @@ impl Session {
         bar
     }
 
-    /// Whether results are printed as JSON.
+    /// Whether what is printed is one document: JSON, or SARIF, which has the findings and no results.
     pub(crate) fn is_json(&self) -> bool {
-        self.options.format == Format::Json
+        matches!(self.options.format, Format::Json | Format::Sarif)
     }
 
     /// Whether `--strict` was given.
@@ -235,12 +236,21 @@ impl Session {
     pub(crate) fn print_findings(&self, diagnostics: &mut Diagnostics) {
         diagnostics.settle(self.world.sources());
         if !self.is_json() {
-            print_findings(diagnostics, self.world.sources(), self.options.color);
+            tell(diagnostics, self.world.sources(), &self.options);
         }
     }
 
     /// Prints one JSON document: what the command has to say, and the findings.
-    pub(crate) fn print_json(&self, diagnostics: &Diagnostics, mut result: serde_json::Value) {
+    pub(crate) fn print_json(&self, diagnostics: &Diagnostics, result: serde_json::Value) {
+        self.print_document(diagnostics, diagnostics, result);
+    }
+
+    /// The same, where some of the findings are in the result already: SARIF has all of them, JSON the others beside it.
+    pub(crate) fn print_document(&self, all: &Diagnostics, diagnostics: &Diagnostics, mut result: serde_json::Value) {
+        if self.options.format == Format::Sarif {
+            print_json(&annotations::sarif(all, self.world.sources()));
+            return;
+        }
         if let Some(fields) = result.as_object_mut() {
             fields.insert("diagnostics".to_owned(), report::json(diagnostics, self.world.sources()));
         }
@@ -345,6 +355,17 @@ fn world_path(world: &HostWorld, folder: &Path) -> Option<TreePath> {
     TreePath::new(below).ok()
 }
 
+/// Prints findings on standard error: for people, or as commands for GitHub, which takes them from there, too.
+fn tell(diagnostics: &Diagnostics, sources: &SourceMap, options: &FleetOptions) {
+    match options.format {
+        Format::Github => {
+            let text = annotations::github(diagnostics, sources);
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        }
+        _ => print_findings(diagnostics, sources, options.color),
+    }
+}
+
 /// Prints findings for people on standard error, with a count at the end.
 pub(crate) fn print_findings(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) {
     let colored = match color {
@@ -390,12 +411,12 @@ pub(crate) fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn usage_error(options: &FleetOptions, message: &str) {
-    if options.format == Format::Json {
-        let one = Diagnostic::error("cli/usage", fleetc::span::Span::NONE, message);
-        let list = report::json(&one.into(), &SourceMap::default());
-        print_json(&serde_json::json!({ "diagnostics": list }));
-    } else {
-        eprint_line(&format!("error: {message}"));
+    let one = || Diagnostics::from(Diagnostic::error("cli/usage", fleetc::span::Span::NONE, message));
+    let nothing = SourceMap::default();
+    match options.format {
+        Format::Json => print_json(&serde_json::json!({ "diagnostics": report::json(&one(), &nothing) })),
+        Format::Sarif => print_json(&annotations::sarif(&one(), &nothing)),
+        Format::Github | Format::Human => eprint_line(&format!("error: {message}")),
     }
 }
 

@@ -51,6 +51,7 @@ mod kustomize_conformance;
 mod kustomize_edits;
 #[cfg(feature = "host")]
 mod kustomize_random;
+mod lint_answers;
 #[cfg(all(feature = "host", unix))]
 mod many_clusters;
 mod plan;

@@ -13,6 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("jsonnet", &["yaml"]),
     ("k8s", &["yaml"]),
     ("argo", &["yaml", "template"]),
+    ("validate", &["yaml", "template", "k8s"]),
+    ("lint", &["yaml", "template", "k8s", "validate", "read", "resolve", "render", "bundle", "compile"]),
     ("memory_world", &[]),
     ("project", &["yaml", "template", "k8s"]),
     ("read", &["yaml", "argo", "k8s", "project"]),

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod diff;
+mod lint;
 mod publish;
 mod rbac;
 mod running;
@@ -16,6 +17,7 @@ pub(crate) use cluster::{
     ClusterRotate, LoginArgs,
 };
 pub(crate) use diff::Diff;
+pub(crate) use lint::Lint;
 pub(crate) use publish::{LayoutChoice, Publish};
 pub(crate) use rbac::RbacArgs;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Print what `kustomize build DIR` prints
     Kustomize(Kustomize),
+    /// Check the rendered objects: fields and API versions against the cluster's Kubernetes and CRDs, policies, one's own rules
+    Lint(Lint),
     /// Show what would change on which cluster: creates, changes with their fields, deletions, hooks, what is held or refused
     Plan(Plan),
     /// Take an application on a cluster back to an earlier revision, and hold it there
@@ -149,6 +153,10 @@ pub(crate) enum Format {
     Human,
     /// One JSON document on standard output
     Json,
+    /// One SARIF 2.1.0 document with the findings on standard output, for code scanning
+    Sarif,
+    /// As for people, the findings as annotations of GitHub Actions
+    Github,
 }
 
 /// `--color`.

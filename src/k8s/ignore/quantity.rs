@@ -59,6 +59,16 @@ impl Quantity {
         Some(Quantity(if negative { -value } else { value }))
     }
 
+    /// The amount in units of 10⁻⁹.
+    pub fn nano(self) -> i128 {
+        self.0
+    }
+
+    /// From an amount in units of 10⁻⁹.
+    pub fn of_nano(nano: i128) -> Self {
+        Quantity(nano)
+    }
+
     /// The shortest plain form: a whole number, else in the largest of m, u and n that is exact.
     pub fn text(self) -> SmolStr {
         for (suffix, factor) in [("", NANO), ("m", 1_000_000), ("u", 1_000)] {

@@ -6,6 +6,7 @@
 mod apply;
 mod facts;
 mod json_schema;
+mod lint;
 mod table;
 
 pub use json_schema::json_schema;
@@ -16,6 +17,7 @@ use super::fleet::{
     ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, PluginRule, Publish, Repository,
     SecretPolicy, SharedObject, Tracking,
 };
+use super::judged::{LintSettings, PolicyRule};
 use crate::argo::{self, cluster_name_problem, dns_label_problem};
 use crate::cluster::Facts;
 use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
@@ -63,6 +65,10 @@ pub struct Configuration {
     pub secrets: SecretPolicy,
     /// `plugins`.
     pub plugins: Vec<PluginRule>,
+    /// `lint`.
+    pub lint: LintSettings,
+    /// `policies`.
+    pub policies: Vec<PolicyRule>,
     /// What the files `clusters/<name>.facts.yaml` say, by the name of the cluster.
     pub facts: BTreeMap<String, Spanned<Facts>>,
     /// The files that facts were read from.
@@ -281,6 +287,8 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
             author: field("author"),
         };
     }
+    value.lint = document.get("lint").map(|node| lint::lower(node, found)).unwrap_or_default();
+    value.policies = lint::policies(document, found);
     value.output = output(document);
     value.secrets = match document.get("secrets").and_then(Node::as_str) {
         Some("allow") => SecretPolicy::Allow,

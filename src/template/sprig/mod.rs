@@ -27,7 +27,9 @@ mod urls;
 
 use super::function::{Failure, Functions};
 pub(super) use json::parse as parse_json;
+pub use regexes::go_regex;
 pub(super) use semver::{is_version, satisfies};
+pub use urls::{RequestUrl, request_url};
 
 /// Bytes of one string that a function makes.
 const MAX_BYTES: usize = 64 << 20;

@@ -55,15 +55,22 @@ fn compile(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Rc<Regex>, 
         return Ok(Rc::clone(regex));
     }
     let pattern = args.text(0);
-    let wrong = |reason: String| Failure::new(format!("error parsing regexp: {reason}"));
-    let rewritten = rewrite(&pattern).map_err(wrong)?;
-    let regex = RegexBuilder::new(&rewritten).size_limit(MAX_PROGRAM).build().map_err(|error| {
-        let reason = error.to_string();
-        wrong(format!("{}: `{pattern}`", reason.lines().last().unwrap_or("invalid").trim_start_matches("error: ")))
-    })?;
+    let regex = go_regex(&pattern).map_err(|reason| Failure::new(format!("error parsing regexp: {reason}")))?;
     let regex = Rc::new(regex);
     context.budget.regexes.insert(Bytes::from(args.bytes(0)), Rc::clone(&regex));
     Ok(regex)
+}
+
+/// A pattern in Go's syntax, compiled.
+///
+/// # Errors
+/// Why it is none, as Go says it for common mistakes.
+pub fn go_regex(pattern: &str) -> Result<Regex, String> {
+    let rewritten = rewrite(pattern)?;
+    RegexBuilder::new(&rewritten).size_limit(MAX_PROGRAM).build().map_err(|error| {
+        let reason = error.to_string();
+        format!("{}: `{pattern}`", reason.lines().last().unwrap_or("invalid").trim_start_matches("error: "))
+    })
 }
 
 /// Whether a match may stand here: an empty one not inside a character.

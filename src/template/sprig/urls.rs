@@ -300,6 +300,32 @@ fn escaped(text: &str, raw: &str, part: Part) -> String {
     }
 }
 
+/// What Go's `url.ParseRequestURI` reads of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestUrl {
+    /// `https`; empty where there is none.
+    pub scheme: String,
+    /// Name or address, with the port where there is one.
+    pub host: String,
+    /// The path, escaped.
+    pub path: String,
+    /// What follows the question mark, as it is.
+    pub query: String,
+}
+
+/// Reads an absolute URL or an absolute path; `None` for what is neither.
+pub fn request_url(text: &str) -> Option<RequestUrl> {
+    if text.is_empty() || text.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+        return None;
+    }
+    let url = parse_without_fragment(text).ok()?;
+    if url.scheme.is_empty() && !text.starts_with('/') && text != "*" {
+        return None;
+    }
+    let path = if url.opaque.is_empty() { escaped(&url.path, &url.raw_path, Part::Path) } else { String::new() };
+    Some(RequestUrl { scheme: url.scheme, host: url.host, path, query: url.query })
+}
+
 fn parse_function(_: &mut Context<'_>, args: Arguments<'_>) -> Outcome {
     let url = parse(&args.text(0)).map_err(|reason| Failure::new(format!("unable to parse url: {reason}")))?;
     Ok(Value::dict([
