@@ -115,7 +115,7 @@ pub async fn examine(port: Port, questions: Questions) -> (Vec<Finding>, String)
         Err(why) => say("rights", State::Unknown, why),
         Ok(None) => say("rights", State::Ok, "everything is allowed".to_owned()),
         Ok(Some((asked, missing))) if missing.is_empty() => {
-            say("rights", State::Ok, format!("all {asked} that the fleet needs"))
+            say("rights", State::Ok, format!("all {asked} that the fleet needs"));
         }
         Ok(Some((asked, missing))) => {
             let missing: Vec<&str> = missing.iter().map(String::as_str).collect();

@@ -6,8 +6,11 @@
 use crate::k8s::object::Gvk;
 use crate::yaml::Node;
 
+/// Whether a text with a star in it is expanded.
+type Expands = fn(&str) -> bool;
+
 /// The fields of a rule, and what of a text with a star in it is expanded there.
-const FIELDS: [(&str, fn(&str) -> bool); 5] = [
+const FIELDS: [(&str, Expands); 5] = [
     ("apiGroups", |text| text == "*"),
     ("resources", |text| text == "*" || text.strip_prefix("*/").is_some_and(|rest| !rest.contains('*'))),
     ("resourceNames", |_| false),

@@ -52,7 +52,7 @@ pub(super) fn is_date(text: &str) -> bool {
         return false;
     }
     let year: u32 = year.parse().unwrap_or_default();
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let (Some(month), Some(day)) = (two_digits(month), two_digits(day)) else { return false };
     let length = month.checked_sub(1).and_then(|at| lengths.get(at as usize));

@@ -173,7 +173,7 @@ impl<'s> Walk<'s> {
             let below = schema.property(name);
             let there =
                 map.get(name).is_some_and(|value| !value.is_null() || !below.is_some_and(|s| self.is_filled(s)));
-            if !there && !below.is_some_and(|below| below.0.get("default").is_some()) {
+            if !there && below.is_none_or(|below| below.0.get("default").is_none()) {
                 let message = format!("`{name}` is missing{}", at.inside());
                 self.push(Kind::MissingField, at, node.span(), message, None);
             }

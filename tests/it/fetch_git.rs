@@ -1,10 +1,5 @@
 //! Git sources from end to end: what the command line makes of a server that this test starts, pinned, offline, moved, and killed on the way.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "a test makes its own folders and serves them"
-)]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test makes its own folders and serves them")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -40,6 +40,7 @@ mod fetch_git;
 #[cfg(feature = "host")]
 mod git;
 #[cfg(all(feature = "host", unix))]
+#[expect(clippy::disallowed_types, reason = "a server of tests listens")]
 #[path = "../../src/host/fetch/git/tests/server.rs"]
 #[expect(dead_code, reason = "the tests of the fetcher use more of it")]
 mod git_server;

@@ -300,7 +300,7 @@ impl Survey<'_> {
         for (object, live) in self.members.of(&parent.name.id()).filter(|(object, _)| !items.contains_key(*object)) {
             match live::controller(live) {
                 Some(owner) => {
-                    standing.beside.push((object.clone(), format!("it is {owner}'s, which gave it our label")))
+                    standing.beside.push((object.clone(), format!("it is {owner}'s, which gave it our label")));
                 }
                 None => standing.drifts.push(slice.extra(object, live)),
             }

@@ -92,7 +92,7 @@ pub fn wanted(layout: Layout, bundles: &[&Bundle], context: &Context) -> Wanted 
             }
             match layout {
                 Layout::ArgoCd => {
-                    app.put(format!("applications/{}.yaml", app.folder), emit::to_yaml(&app.argocd()), &mut wanted)
+                    app.put(format!("applications/{}.yaml", app.folder), emit::to_yaml(&app.argocd()), &mut wanted);
                 }
                 Layout::Flux => app.put(format!("flux/{}.yaml", app.folder), emit::to_yaml(&app.flux()), &mut wanted),
                 _ => {}
@@ -208,7 +208,7 @@ impl App<'_> {
     /// The Application that has its manifests from the branch. Argo CD refreshes it only when a commit changes its own folder.
     fn argocd(&self) -> Node {
         let entry = self.entry;
-        let wave = (entry.wave != 0).then(|| Node::str(entry.wave.to_string())).unwrap_or_else(Node::null);
+        let wave = if entry.wave != 0 { Node::str(entry.wave.to_string()) } else { Node::null() };
         let annotations = map([
             ("argocd.argoproj.io/manifest-generate-paths", Node::str(".")),
             ("argocd.argoproj.io/sync-wave", wave),

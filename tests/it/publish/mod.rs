@@ -1,10 +1,5 @@
 //! `fleetc publish` against real git servers: what lands on branches, races, kills, refusals. git serves and judges; fleetc starts none.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "a test makes its own folders and serves them"
-)]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test makes its own folders and serves them")]
 
 use std::collections::BTreeMap;
 use std::fs;
