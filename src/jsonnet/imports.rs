@@ -75,8 +75,8 @@ pub(super) fn load(world: &dyn World, file: &FilePath, source: &Arc<SourceFile>,
             loader.loaded.places.add_code(&name, variable.span);
             let path = SourcePath::new(SourceVirtual(name.as_str().into()));
             // go-jsonnet parses it whether it is used or not.
-            if let Err(message) = loader.program(None, path, &variable.value, variable.span, true) {
-                errors.push(message);
+            if let Err(found) = loader.program(None, path, &variable.value, variable.span, true) {
+                errors.extend(found);
             }
             loader.loaded.files.code.insert(name, variable.value.clone().into_bytes());
         }
@@ -90,8 +90,8 @@ pub(super) fn load(world: &dyn World, file: &FilePath, source: &Arc<SourceFile>,
         let place = Span::new(loader.loaded.places.file(&name).unwrap_or(source.id), 0, 0);
         let imported = SourcePath::new(Imported::new(name.into()));
         let folder = path.parent().unwrap_or_else(TreePath::root);
-        if let Err(error) = loader.program(Some(&folder), imported, &text, place, false) {
-            errors.push(error);
+        if let Err(found) = loader.program(Some(&folder), imported, &text, place, false) {
+            errors.extend(found);
         }
     }
     if errors.has_errors() {
@@ -123,14 +123,15 @@ impl Loader<'_> {
         text: &str,
         place: Span,
         must: bool,
-    ) -> std::result::Result<(), Diagnostic> {
+    ) -> Checked<()> {
         match nesting::depth(text) {
             Ok(depth) => self.loaded.nesting = self.loaded.nesting.max(depth),
             Err((start, end)) => {
                 let at = if must { place } else { Span::new(place.file, start, end) };
                 let message = format!("the program is nested deeper than {} levels", nesting::LIMIT);
                 return Err(Diagnostic::error("jsonnet/nesting", at, message)
-                    .hint("operators in a row count as well; make it a list, and join or fold that"));
+                    .hint("operators in a row count as well; make it a list, and join or fold that")
+                    .into());
             }
         }
         let source = Source::new(path, text.into());
@@ -138,7 +139,7 @@ impl Loader<'_> {
             Ok(program) => program,
             Err(error) if must => {
                 let message = format!("{}: {}", source.source_path(), error.message).replacen("virtual:", "", 1);
-                return Err(Diagnostic::error("jsonnet/syntax", place, message));
+                return Err(Diagnostic::error("jsonnet/syntax", place, message).into());
             }
             Err(_) => return Ok(()),
         };

@@ -118,6 +118,10 @@ fn on_the_stack(
         let message = "Jsonnet is evaluated inside Jsonnet".to_owned();
         return Err(Diagnostic::error("jsonnet/evaluation", Span::new(source.id, 0, 0), message).into());
     };
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "the interpreter asks for this map; its texts change nothing but their count"
+    )]
     let arguments: FxHashMap<IStr, TlaArg> =
         options.arguments.iter().map(|one| (one.name.as_str().into(), given(one, imports::ARGUMENT))).collect();
     let value = state.import_resolved(main).and_then(|value| apply_tla(&arguments, value));
@@ -138,9 +142,12 @@ fn given(variable: &Variable, kind: &str) -> TlaArg {
     }
 }
 
-/// What `std.trace` says, with its place.
+/// What `std.trace` said, with its place.
+type Said = Vec<(Option<Place>, String)>;
+
+/// Keeps what `std.trace` says.
 #[derive(Acyclic)]
-struct Printer(Rc<RefCell<Vec<(Option<Place>, String)>>>);
+struct Printer(Rc<RefCell<Said>>);
 
 impl TracePrinter for Printer {
     fn print_trace(&self, place: CallLocation<'_>, text: IStr) {
