@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use super::job::ProjectRecord;
 use super::written;
 use crate::application::{Application, Destination};
@@ -23,11 +25,21 @@ use crate::yaml::Node;
 const ENFORCED: &str = "application.sync.impersonation.enforced";
 const IMPERSONATE: &str = "application.sync.impersonation.enabled";
 
+/// What a cluster is known by.
+#[derive(PartialEq, Eq, Hash)]
+enum Known<'a> {
+    Name(&'a str),
+    Server(&'a str),
+}
+
 /// The projects of a fleet, with what they inherit.
 pub(super) struct Projects<'a> {
     fleet: &'a Fleet,
     declared: BTreeMap<(&'a str, &'a str), &'a Project>,
     globals: BTreeMap<&'a str, Vec<Global>>,
+    /// Clusters that belong to a project, as instance, project, and name or server. A look at all clusters for each application took a
+    /// seventh of a check of 5,000 applications on 100.
+    own: FxHashSet<(&'a str, &'a str, Known<'a>)>,
     /// Rules by instance and name; `None` for a project that nobody declares.
     known: BTreeMap<(String, String), Option<Arc<Rules>>>,
     default_rules: Rules,
@@ -47,8 +59,13 @@ impl<'a> Projects<'a> {
                 globals.insert(name.as_str(), diagnostics.take(project::globals(text)).unwrap_or_default());
             }
         }
+        let own = fleet.clusters.iter().flat_map(|cluster| {
+            [Known::Name(&cluster.name), Known::Server(cluster.server_key())]
+                .map(|known| (cluster.instance.as_str(), cluster.project.as_str(), known))
+        });
         Projects {
             fleet,
+            own: own.collect(),
             declared: fleet.projects.iter().map(|one| ((one.instance.as_str(), one.name.as_str()), one)).collect(),
             globals,
             known: BTreeMap::new(),
@@ -134,11 +151,9 @@ impl<'a> Projects<'a> {
         let renamed = instance.in_cluster.as_deref() == Some(cluster.name.as_str());
         let in_cluster = cluster.origin == ClusterOrigin::Implicit || (own_host && renamed);
         let name = if in_cluster { IN_CLUSTER_NAME } else { cluster.name.as_str() };
-        let own = self.fleet.clusters.iter().any(|other| {
-            other.instance == cluster.instance
-                && other.project == project
-                && (other.name == cluster.name || other.server_key() == cluster.server_key())
-        });
+        let own = [Known::Name(&cluster.name), Known::Server(cluster.server_key())]
+            .into_iter()
+            .any(|known| self.own.contains(&(cluster.instance.as_str(), project, known)));
         Target { server: cluster.server_key().to_owned(), name: name.to_owned(), own }
     }
 

@@ -1,7 +1,8 @@
 //! The store on disk: what was fetched once, shared by all fleets and processes of a user.
 //!
 //! Content lies under its digest and is checked whenever it is read; a file gets its name only when it is whole, so that a process that
-//! is killed leaves nothing that counts. Repositories, which are not content, have a folder each. Who changes something that others may be
+//! is killed leaves nothing that counts. Rendered results are not kept: of a check of 5,000 applications, whose 2,140 renders take 0.1 ms each,
+//! all of them are a fifth, and what is kept has to be read, checked and parsed as well. Repositories, which are not content, have a folder each. Who changes something that others may be
 //! changing holds the [`Guard`] of its name. The store is only ever a cache: what is missing is fetched again, what is damaged is removed.
 
 use std::fs::{self, File, TryLockError};
@@ -127,7 +128,7 @@ impl Store {
                 continue;
             }
             // Content lies in folders by the first digits of its digest; of everything else a folder is one thing.
-            let things = if name == CONTENT || name == RENDERED {
+            let things = if name == CONTENT {
                 children(&kind)?.iter().map(|folder| children(folder)).collect::<io::Result<Vec<_>>>()?.concat()
             } else {
                 children(&kind)?
@@ -173,8 +174,6 @@ pub struct Collected {
 
 /// Folder of content by its digest.
 const CONTENT: &str = "content";
-/// Folder of rendered results by the digest of their job.
-const RENDERED: &str = "rendered";
 
 /// How exact the time of the last use is: reading is not to write each time.
 const USE: Duration = Duration::from_secs(24 * 60 * 60);
