@@ -3,6 +3,7 @@
 mod server;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -527,7 +528,14 @@ fn a_server_of_ssh_is_reached_with_the_key_of_a_secret() {
     use crate::span::FileId;
     use crate::yaml::{Dialect, Limits, parse};
     let place = Place::new();
-    let Some(server) = sshd(place.0.path()) else { return };
+    let Some(server) = sshd(place.0.path()) else {
+        // Past the harness, which keeps what passing tests print.
+        let _ = writeln!(
+            std::io::stderr(),
+            "not run: there is no sshd (FLEETC_SSHD, or /usr/sbin/sshd with the account `sshd`)"
+        );
+        return;
+    };
     let origin = Origin::new(&place.origins(), "app");
     let commit = origin.commit("a", "1");
     let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
