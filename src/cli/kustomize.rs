@@ -35,6 +35,7 @@ fn build_and_print(args: &Kustomize) -> ExitCode {
             profile: if args.engine.as_deref() == Some("helm=3") { Profile::V3 } else { Profile::V4 },
             kube_version: args.helm_kube_version.as_deref().unwrap_or_default().into(),
             api_versions: args.helm_api_versions.clone(),
+            cluster: None,
         },
         managed_by_label: args.enable_managedby_label,
         ..Options::default()

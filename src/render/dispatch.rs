@@ -14,7 +14,7 @@ pub fn render(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, S
             directory::build(world, &job.directory, options.as_ref(), *jsonnet, templates.as_ref())
         }
         Renderer::Kustomize { edits, build_options } => {
-            let options = kustomize::Options::for_application(edits.clone(), build_options);
+            let options = kustomize::Options::for_application(edits.clone(), build_options, job.facts.as_deref());
             kustomize::build(world, &job.directory, &options, &tools.kustomize)
         }
         Renderer::Helm(options) => helm::build(world, &job.directory, options, job.facts.as_deref(), &tools.helm),
@@ -30,7 +30,7 @@ pub fn render(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, S
 pub fn render_traced(job: &Job, world: &dyn World, tools: &Tools) -> Result<Rendered, Stop> {
     match &job.renderer {
         Renderer::Kustomize { edits, build_options } => {
-            let options = kustomize::Options::for_application(edits.clone(), build_options);
+            let options = kustomize::Options::for_application(edits.clone(), build_options, job.facts.as_deref());
             let options = kustomize::Options { trace: true, ..options };
             kustomize::build(world, &job.directory, &options, &kustomize::Tools::default())
         }

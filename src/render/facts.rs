@@ -31,6 +31,18 @@ impl FactsRead {
         self.kube_version.is_none() && !self.reads_api()
     }
 
+    /// Adds what another part of the same render read.
+    pub fn add(&mut self, other: &FactsRead) {
+        if other.kube_version.is_some() {
+            self.kube_version.clone_from(&other.kube_version);
+        }
+        self.api_versions.extend(other.api_versions.iter().map(|(asked, answer)| (asked.clone(), *answer)));
+        self.all_api_versions |= other.all_api_versions;
+        self.assumed.extend(&other.assumed);
+        self.assumed.sort_unstable();
+        self.assumed.dedup();
+    }
+
     fn reads_api(&self) -> bool {
         self.all_api_versions || !self.api_versions.is_empty()
     }

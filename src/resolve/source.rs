@@ -203,7 +203,12 @@ impl<'a> Sources<'a> {
 
     fn job(&mut self, renderer: Renderer, directory: FilePath, context: &Context<'_>) -> Arc<Job> {
         // Only charts ask for the cluster.
-        let facts = matches!(renderer, Renderer::Helm(_)).then(|| Arc::clone(context.facts));
+        let has_charts = match &renderer {
+            Renderer::Helm(_) => true,
+            Renderer::Kustomize { build_options, .. } => build_options.contains("--enable-helm"),
+            _ => false,
+        };
+        let facts = has_charts.then(|| Arc::clone(context.facts));
         let job = Job { renderer, directory, environment: BTreeMap::new(), facts };
         if let Some(known) = self.jobs.get(&job) {
             return Arc::clone(known);

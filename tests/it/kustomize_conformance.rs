@@ -25,7 +25,7 @@ fn cases() -> Option<Vec<PathBuf>> {
 /// What our build says about a case: its text, or its errors.
 fn build(case: &Path) -> Result<String, String> {
     let args = fs::read_to_string(case.join("args")).map_err(|e| e.to_string())?;
-    let mut options = kustomize::Options::for_application(None, args.trim());
+    let mut options = kustomize::Options::for_application(None, args.trim(), None);
     options.edits = None;
     let dir = args.split_whitespace().skip(1).find(|word| !word.starts_with("--")).unwrap_or(".").to_owned();
     let world = FileWorld::open(&case.join("input")).map_err(|e| e.to_string())?;

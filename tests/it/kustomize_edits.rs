@@ -29,7 +29,7 @@ fn files(node: Option<&Node>) -> impl Iterator<Item = (String, String)> {
 fn build(files: &[(String, String)], edits: &Node, build_options: &str) -> Result<Rendered, Vec<String>> {
     let files = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     let (world, root): (MemoryWorld, FilePath) = MemoryWorld::of(files).unwrap();
-    let options = kustomize::Options::for_application(Some(edits.clone()), build_options);
+    let options = kustomize::Options::for_application(Some(edits.clone()), build_options, None);
     kustomize::build(&world, &root, &options, &kustomize::Tools::new()).map_err(|stop| match stop {
         Stop::Wants(wants) => vec![format!("wants {wants:?}")],
         Stop::Failed(errors) => errors.iter().map(|error| error.message.clone()).collect(),

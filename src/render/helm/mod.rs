@@ -45,6 +45,7 @@ pub use dependencies::{Gather, complete};
 pub use effects::{DeriveKey, Randomness};
 pub use load::{folder, values_file};
 pub use manifests::{Document, show_only};
+pub(in crate::render) use reads::Reads;
 pub use strvals::{Kind as SetKind, set, set_literal, set_with};
 pub use values::Warnings;
 

@@ -13,7 +13,7 @@ use crate::template::{FieldRead, Watch};
 
 /// Notes reads of one render.
 #[derive(Debug, Default)]
-pub(super) struct Reads(RefCell<Noted>);
+pub(in crate::render) struct Reads(RefCell<Noted>);
 
 #[derive(Debug, Default)]
 struct Noted {
@@ -57,6 +57,28 @@ impl Watch for Reads {
 }
 
 impl Reads {
+    /// What was read of the cluster, as far as version and API are facts of it and not said otherwise.
+    pub(in crate::render) fn facts(
+        &self,
+        used: &Capabilities,
+        version: bool,
+        api: bool,
+        known: &ApiFacts,
+    ) -> FactsRead {
+        let noted = self.0.take();
+        let mut read = FactsRead::default();
+        if version && noted.version.is_some() {
+            read.kube_version = Some(used.kube_version.version.clone());
+            read.assumed.extend(known.kube_version.is_none().then_some(KUBE_VERSION));
+        }
+        if api && noted.list.is_some() {
+            read.all_api_versions = noted.whole;
+            read.api_versions = noted.asked;
+            read.assumed.extend(known.api_versions.is_empty().then_some(API_VERSIONS));
+        }
+        read
+    }
+
     /// What was read of the cluster, and warnings where nobody had said it. What the application itself says is no fact of the cluster.
     pub(super) fn finish(
         &self,

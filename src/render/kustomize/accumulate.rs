@@ -28,6 +28,7 @@ use super::vars;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::object::Gvk;
 use crate::path::FilePath;
+use crate::render::facts::FactsRead;
 use crate::render::{Stop, Want};
 use crate::source::WITHOUT_SUBMODULES;
 use crate::span::{FileId, Span};
@@ -50,6 +51,8 @@ pub(super) struct Build<'a> {
     /// How many charts there were, and how many merges by schemas.
     pub charts: Cell<usize>,
     pub merges: Cell<usize>,
+    /// What charts read of the cluster.
+    pub facts: RefCell<FactsRead>,
     /// Whether objects keep the steps that changed them.
     pub trace: bool,
     /// Sources that are not here.
@@ -299,11 +302,13 @@ impl<'a> Build<'a> {
                 check_cycle(frame, root, path)?;
             }
             self.roots.borrow_mut().extend(base.roots.iter().cloned());
+            self.facts.borrow_mut().add(&base.facts);
             return Ok(base);
         }
         let file = self.enter(frame, path, directory, false)?;
         let wants = self.wants.borrow().len();
         let before = std::mem::take(&mut *self.roots.borrow_mut());
+        let facts_before = self.facts.take();
         let counts = (self.charts.get(), self.merges.get());
         let inner = below(frame, directory.clone(), &file);
         let origin = origin.map(|origin| origin.below(&path.value));
@@ -313,7 +318,9 @@ impl<'a> Build<'a> {
         let mut roots = std::mem::replace(&mut *self.roots.borrow_mut(), before);
         roots.push(directory.clone());
         self.roots.borrow_mut().extend(roots.iter().cloned());
-        let base = Arc::new(Base { accumulation: result?, roots, charts, merges });
+        let facts = self.facts.replace(facts_before);
+        self.facts.borrow_mut().add(&facts);
+        let base = Arc::new(Base { accumulation: result?, roots, charts, merges, facts });
         if plain && !*self.schema_set.borrow() && self.wants.borrow().len() == wants {
             self.loader.tools.keep_base(key, Arc::clone(&base));
         }
@@ -396,40 +403,6 @@ impl<'a> Build<'a> {
             self.merge_config(acc, &Arc::new(config), path.span)?;
         }
         Ok(())
-    }
-
-    /// Sets the schema that a kustomization asks for, unless one is set.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub(super) fn set_schema(&self, frame: &Frame<'_>, k: &Kustomization, root: bool) -> Done<()> {
-        let Some(openapi) = &k.openapi else { return Ok(()) };
-        let fail = |text: String| Stop::from(Diagnostic::error("kustomize/openapi", openapi.span, text));
-        // The file is read even where another schema is set already.
-        let document = match &openapi.path {
-            Some(path) => Some(self.loader.document(frame, path)?),
-            None => None,
-        };
-        if *self.schema_set.borrow() && !root {
-            return Ok(());
-        }
-        match (&openapi.version, document) {
-            (Some(_), Some(_)) => Err(fail("builtin version and custom schema provided, cannot use both".to_owned())),
-            (None, Some(document)) => {
-                let schema = OpenApi::new(&document, self.merges.get() > 0).map_err(fail)?;
-                *self.schema.borrow_mut() = Some(Arc::new(schema));
-                *self.schema_set.borrow_mut() = true;
-                Ok(())
-            }
-            (Some(version), None) if version.value == "v1.21.2" => {
-                *self.schema_set.borrow_mut() = true;
-                Ok(())
-            }
-            (Some(version), None) if !version.value.is_empty() => {
-                Err(fail(format!("the OpenAPI version `{}` is not built in (only v1.21.2 is)", version.value)))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn generators(

@@ -15,6 +15,7 @@ use super::file::Text;
 use super::load::{Found, Frame};
 use super::object::{Object, meta_map, set_meta_map};
 use super::openapi::Schemas;
+use crate::cluster::ApiFacts;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::path::{FilePath, TreePath};
 use crate::render::helm::{self, Capabilities, KubeVersion, Profile, Release, Request, Show};
@@ -38,11 +39,47 @@ pub struct Helm {
     pub kube_version: SmolStr,
     /// `--helm-api-versions`: for charts that do not say them.
     pub api_versions: Vec<String>,
+    /// What is known of the cluster, where a render is for one: it is what Argo CD gives as these options, where the application does not
+    /// say them itself.
+    pub cluster: Option<Cluster>,
+}
+
+/// What is known of a cluster, and what of it charts are given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cluster {
+    known: ApiFacts,
+    gives_version: bool,
+    gives_api: bool,
+}
+
+impl Helm {
+    /// What is known of the cluster.
+    pub(super) fn known(&self) -> ApiFacts {
+        self.cluster.as_ref().map(|cluster| cluster.known.clone()).unwrap_or_default()
+    }
+
+    /// With what is known of a cluster. `own_version` and `own_api` say that the application has its own word.
+    pub(super) fn for_cluster(&mut self, known: &ApiFacts, own_version: bool, own_api: bool) {
+        if let Some(version) = known.kube_version.as_deref().filter(|_| !own_version) {
+            let numbers = version.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+            self.kube_version = numbers.into();
+        }
+        if !own_api {
+            self.api_versions.extend(known.api_versions.iter().cloned());
+        }
+        self.cluster = Some(Cluster { known: known.clone(), gives_version: !own_version, gives_api: !own_api });
+    }
 }
 
 impl Default for Helm {
     fn default() -> Self {
-        Helm { enabled: false, profile: Profile::V4, kube_version: SmolStr::default(), api_versions: Vec::new() }
+        Helm {
+            enabled: false,
+            profile: Profile::V4,
+            kube_version: SmolStr::default(),
+            api_versions: Vec::new(),
+            cluster: None,
+        }
     }
 }
 
@@ -245,9 +282,16 @@ impl Build<'_> {
             Stop::Failed(Diagnostics(errors.0.into_iter().map(through).collect()))
         };
         let loaded = loaded.map_err(traced)?;
-        let request = self.request(chart)?;
+        let reads = helm::Reads::default();
+        let request = self.request(chart, &reads)?;
         let tools = &self.loader.tools.charts.tools;
         let output = helm::render(&loaded, &values, &request, tools).map_err(|refusal| traced(refusal.diagnostics))?;
+        if let Some(cluster) = &settings.cluster {
+            let version = cluster.gives_version && chart.kube_version.value.is_empty();
+            let api = cluster.gives_api && chart.api_versions.is_empty();
+            let read = reads.facts(&request.capabilities, version, api, &cluster.known);
+            self.facts.borrow_mut().add(&read);
+        }
         let text = output.print(Show { crds: chart.include_crds, hooks: !chart.skip_hooks, tests: !chart.skip_tests });
         let mut objects = super::resources::read(FileId::NONE, text.as_bytes())
             .map_err(|error| traced(error.at(chart.span).into()))?;
@@ -262,10 +306,10 @@ impl Build<'_> {
     }
 
     /// What of `helm template`'s options a chart sets. A chart's own word goes before that of the command line.
-    fn request(&self, chart: &Chart) -> Done<Request<'_>> {
+    fn request<'r>(&'r self, chart: &Chart, reads: &'r helm::Reads) -> Done<Request<'r>> {
         let settings = &self.helm;
         let profile = settings.profile;
-        let options = Options { effects: self.loader.tools.effects(), ..Options::default() };
+        let options = Options { watch: Some(reads), effects: self.loader.tools.effects(), ..Options::default() };
         let name = match (chart.release_name.as_str(), chart.name_template.value.as_str()) {
             ("", "") => "release-name".to_owned(),
             ("", template) => helm::release_name(template, &options)

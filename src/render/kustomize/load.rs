@@ -17,6 +17,7 @@ use super::patch::Content;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::glob::Glob;
 use crate::path::{FilePath, PathError, TreePath};
+use crate::render::facts::FactsRead;
 use crate::span::{SourceFile, Span};
 use crate::template::Effects;
 use crate::world::{EntryKind, World};
@@ -58,6 +59,8 @@ pub(super) struct Base {
     /// Whether there are charts in it, and merges by schemas.
     pub charts: bool,
     pub merges: bool,
+    /// What the charts read of the cluster.
+    pub facts: FactsRead,
 }
 
 /// What a base depends on.

@@ -42,6 +42,7 @@ use std::cell::{Cell, RefCell};
 use rustc_hash::FxHashSet;
 
 use super::{Origin, Rendered, Resource, Stop};
+use crate::cluster::ApiFacts;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::object::ObjectId;
 use crate::k8s::order::LegacyOrder;
@@ -102,7 +103,9 @@ impl Options {
     /// The options of an Application: its edits, and `kustomize.buildOptions` of argocd-cm, of which those count that a render can follow.
     /// Those for functions mean nothing, as functions are refused where they are used; unknown ones are kept in `ignored`.
     /// `kubeVersion` and `apiVersions` of the edits are for charts, behind the options (argo-cd `parseKustomizeBuildOptions`).
-    pub fn for_application(edits: Option<Node>, build_options: &str) -> Self {
+    /// So is what is `known` of the cluster, where the edits do not say it (`--helm-kube-version` and `--helm-api-versions` of its
+    /// `util/kustomize`).
+    pub fn for_application(edits: Option<Node>, build_options: &str, known: Option<&ApiFacts>) -> Self {
         let mut options = Options { edits, ..Options::default() };
         let mut words = build_options.split_ascii_whitespace();
         while let Some(word) = words.next() {
@@ -135,7 +138,12 @@ impl Options {
             options.helm.kube_version = version.trim_start_matches('v').chars().take_while(number).collect();
         }
         let api_versions = field("apiVersions").and_then(Node::as_seq).unwrap_or_default();
+        let (own_version, own_api) =
+            (field("kubeVersion").is_some_and(|node| node.text() != Some("")), !api_versions.is_empty());
         options.helm.api_versions.extend(api_versions.iter().filter_map(Node::text).map(str::to_owned));
+        if let Some(known) = known.filter(|_| options.helm.enabled) {
+            options.helm.for_cluster(known, own_version, own_api);
+        }
         options
     }
 }
@@ -186,6 +194,7 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
         helm: options.helm.clone(),
         charts: Cell::default(),
         merges: Cell::default(),
+        facts: RefCell::default(),
         trace: options.trace,
         wants: RefCell::default(),
         warnings: RefCell::default(),
@@ -200,7 +209,9 @@ pub fn build(world: &dyn World, dir: &FilePath, options: &Options, tools: &Tools
         return Err(Stop::Wants(wants));
     }
     let resources = result?;
-    Ok(Rendered { resources, warnings: build.warnings.take(), ..Rendered::default() })
+    let mut facts = build.facts.take();
+    facts.known = options.helm.known();
+    Ok(Rendered { resources, warnings: build.warnings.take(), facts })
 }
 
 fn run(build: &Build<'_>, dir: &FilePath, options: &Options) -> Done<Vec<Resource>> {

@@ -1,10 +1,17 @@
 //! A schema of the user's (`openapi.path`), and the one way in which merging asks for types: the built-in table, or that schema
 //! instead of it (kyaml/openapi: a custom schema replaces the built-in one, unless that was asked before: then it comes over it).
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
+use super::accumulate::{Build, Done};
+use super::file::Kustomization;
+use super::load::Frame;
+use crate::diag::Diagnostic;
 use crate::k8s::schema::{self, TypeRef};
+use crate::render::Stop;
 use crate::yaml::Node;
 
 /// A user's OpenAPI schema.
@@ -50,6 +57,42 @@ impl OpenApi {
             schema = self.definitions.get(reference.strip_prefix("#/definitions/")?)?;
         }
         None
+    }
+}
+
+impl Build<'_> {
+    /// Sets the schema that a kustomization asks for, unless one is set.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn set_schema(&self, frame: &Frame<'_>, k: &Kustomization, root: bool) -> Done<()> {
+        let Some(openapi) = &k.openapi else { return Ok(()) };
+        let fail = |text: String| Stop::from(Diagnostic::error("kustomize/openapi", openapi.span, text));
+        // The file is read even where another schema is set already.
+        let document = match &openapi.path {
+            Some(path) => Some(self.loader.document(frame, path)?),
+            None => None,
+        };
+        if *self.schema_set.borrow() && !root {
+            return Ok(());
+        }
+        match (&openapi.version, document) {
+            (Some(_), Some(_)) => Err(fail("builtin version and custom schema provided, cannot use both".to_owned())),
+            (None, Some(document)) => {
+                let schema = OpenApi::new(&document, self.merges.get() > 0).map_err(fail)?;
+                *self.schema.borrow_mut() = Some(Arc::new(schema));
+                *self.schema_set.borrow_mut() = true;
+                Ok(())
+            }
+            (Some(version), None) if version.value == "v1.21.2" => {
+                *self.schema_set.borrow_mut() = true;
+                Ok(())
+            }
+            (Some(version), None) if !version.value.is_empty() => {
+                Err(fail(format!("the OpenAPI version `{}` is not built in (only v1.21.2 is)", version.value)))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
