@@ -43,6 +43,7 @@ mod git;
 #[expect(clippy::disallowed_types, reason = "a server of tests listens")]
 #[path = "../../src/host/fetch/git/tests/server.rs"]
 #[expect(dead_code, reason = "the tests of the fetcher use more of it")]
+#[expect(clippy::disallowed_types, reason = "a test serves its own folders")]
 mod git_server;
 #[cfg(feature = "host")]
 mod helm_expressions;

@@ -90,12 +90,13 @@ pub fn wanted(layout: Layout, bundles: &[&Bundle], context: &Context) -> Wanted 
                 Layout::Hydrator => hydrator::application(&app, texts, &mut wanted),
                 _ => app.manifests(texts, &mut wanted),
             }
-            match layout {
-                Layout::ArgoCd => {
-                    app.put(format!("applications/{}.yaml", app.folder), emit::to_yaml(&app.argocd()), &mut wanted);
-                }
-                Layout::Flux => app.put(format!("flux/{}.yaml", app.folder), emit::to_yaml(&app.flux()), &mut wanted),
-                _ => {}
+            let pointer = match layout {
+                Layout::ArgoCd => Some(("applications", app.argocd())),
+                Layout::Flux => Some(("flux", app.flux())),
+                Layout::Bundles | Layout::Hydrator => None,
+            };
+            if let Some((below, object)) = pointer {
+                app.put(format!("{below}/{}.yaml", app.folder), emit::to_yaml(&object), &mut wanted);
             }
         }
     }
@@ -208,7 +209,7 @@ impl App<'_> {
     /// The Application that has its manifests from the branch. Argo CD refreshes it only when a commit changes its own folder.
     fn argocd(&self) -> Node {
         let entry = self.entry;
-        let wave = if entry.wave != 0 { Node::str(entry.wave.to_string()) } else { Node::null() };
+        let wave = if entry.wave == 0 { Node::null() } else { Node::str(entry.wave.to_string()) };
         let annotations = map([
             ("argocd.argoproj.io/manifest-generate-paths", Node::str(".")),
             ("argocd.argoproj.io/sync-wave", wave),
