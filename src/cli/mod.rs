@@ -26,6 +26,7 @@ mod planning;
 mod progress;
 mod publish;
 mod rbac;
+mod pull_request;
 mod reach;
 mod report;
 mod rollback;

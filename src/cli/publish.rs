@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use super::args::{LayoutChoice, Publish};
 use super::assembly::{Bundled, finish};
+use super::pull_request::Requests;
 use super::report::{self, plural};
 use super::session::{Session, is_offline, print_out, write_file};
 
@@ -159,6 +160,19 @@ pub(crate) fn run(args: &Publish) -> ExitCode {
         }
         _ => Ok(()),
     };
+    let mark =
+        source.as_ref().map_or_else(|| Digest::of(context.lock.as_bytes()).hex(), |source| source.commit.clone());
+    let mark = mark.get(..12).unwrap_or_default();
+    let requests = match args.pull_request.filter(|_| !args.dry_run) {
+        Some(choice) => match Requests::of(choice, &place.url, &session, mark) {
+            Ok(requests) => Some(requests),
+            Err(errors) => {
+                found.extend(errors);
+                return session.refuse(found);
+            }
+        },
+        None => None,
+    };
     let progress = session.progress("publishing");
     let outcomes = each(work, |(branch, wanted, seen)| {
         let held = held_ids(&wanted, seen.as_ref());
@@ -172,13 +186,22 @@ pub(crate) fn run(args: &Publish) -> ExitCode {
             };
             Ok(Some(Work { holds, message }))
         };
-        (branch.clone(), place.publisher.publish(&branch, seen, args.dry_run, &decide))
+        let outcome = match (&requests, seen) {
+            (Some(requests), Some(seen)) => requests.publish(&place.publisher, &branch, &seen, &said, &decide),
+            (_, seen) => {
+                place.publisher.publish(&branch, None, seen, args.dry_run, &decide).map(|outcome| (outcome, None))
+            }
+        };
+        (branch.clone(), outcome)
     });
     progress.finish_and_clear();
     let mut results = Vec::new();
     for (branch, outcome) in outcomes {
         match outcome {
-            Ok(outcome) => {
+            Ok((outcome, request)) => {
+                if let Some(request) = request {
+                    session.say(&format!("{branch}: pull request {} {}", request.number, request.url));
+                }
                 let warnings = outcome.holds.iter().flat_map(|holds| holds.warnings.iter().cloned());
                 found.extend(warnings);
                 results.push((branch, outcome));
@@ -307,7 +330,7 @@ fn notes(root: &Publisher, origin: &Origin, results: &[(String, Outcome)]) -> Ch
         let message = format!("Notes of fleetc: rendered from {}\n", origin.commit);
         Ok(if holds.put.is_empty() { None } else { Some(Work { holds, message }) })
     };
-    root.publish(NOTES, None, false, &decide).map(drop)
+    root.publish(NOTES, None, None, false, &decide).map(drop)
 }
 
 /// A repository as it is written; a path that is relative becomes one that is not.

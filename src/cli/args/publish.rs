@@ -31,6 +31,9 @@ pub(crate) struct Publish {
     /// Name and address of the commits' author [default: GIT_AUTHOR_NAME and GIT_AUTHOR_EMAIL, `publish.author` of fleet.yaml, git's configuration]
     #[arg(long, value_name = "NAME <ADDRESS>")]
     pub(crate) author: Option<String>,
+    /// Push to a branch beside the one that is named, and open a pull request (or bring the open one up to date) on GitHub, GitLab or Gitea; the token is in GITHUB_TOKEN, GITLAB_TOKEN or GITEA_TOKEN
+    #[arg(long, value_enum, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    pub(crate) pull_request: Option<ServiceChoice>,
     /// Sign the commits with this ssh key, as git does with `gpg.format=ssh`: `ssh-keygen -Y sign` is run
     #[arg(long, value_name = "FILE")]
     pub(crate) sign: Option<PathBuf>,
@@ -71,4 +74,17 @@ pub(crate) enum LayoutChoice {
     Flux,
     /// As Argo CD's source hydrator
     Hydrator,
+}
+
+/// `--pull-request`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServiceChoice {
+    /// By the host of the repository, or by GITHUB_API_URL, GITLAB_API_URL, GITEA_API_URL
+    Auto,
+    /// GitHub
+    Github,
+    /// GitLab
+    Gitlab,
+    /// Gitea, Forgejo
+    Gitea,
 }

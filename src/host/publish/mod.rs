@@ -6,6 +6,7 @@
 //! leaves open whether the push came through; looking again tells. So a run that is killed leaves a branch at the old or the new commit,
 //! and the next run does what is left.
 
+mod request;
 mod sign;
 mod source;
 
@@ -24,6 +25,7 @@ use crate::diag::{Cause, Checked, Diagnostic};
 use crate::publish::{self, MANIFEST, Manifest};
 use crate::span::Span;
 
+pub use request::{Forge, Request, Service};
 pub use sign::Key;
 pub use source::{Person, Source, author, stamp};
 
@@ -49,6 +51,8 @@ pub struct Signed {
 pub struct Seen {
     /// Its commit; `None` where the branch does not exist.
     pub commit: Option<ObjectId>,
+    /// Whether the branch is yet to be made, from that commit.
+    pub is_new: bool,
     /// What lies in our folder.
     pub tip: publish::Tip,
     /// What the commit says of where it came from.
@@ -180,6 +184,7 @@ impl Publisher {
     fn seen(&self, commit: Option<ObjectId>) -> Result<(Seen, Option<String>), Fault> {
         let mut seen = Seen {
             commit,
+            is_new: false,
             tip: publish::Tip::default(),
             trailers: BTreeMap::new(),
             repository: None,
@@ -242,13 +247,14 @@ impl Publisher {
     }
 
     /// Does what is to be done with a branch, as often as somebody else is faster. `decide` says what that is, seen what lies there;
-    /// `first` is where it was looked at before. With `dry` nothing is pushed.
+    /// `first` is where it was looked at before. A branch that does not exist begins at `base`. With `dry` nothing is pushed.
     ///
     /// # Errors
     /// What `decide` refuses, what the server refuses, or somebody else was faster too often.
     pub fn publish(
         &self,
         branch: &str,
+        base: Option<ObjectId>,
         mut first: Option<Seen>,
         dry: bool,
         decide: &dyn Fn(&Seen) -> Checked<Option<Work>>,
@@ -257,9 +263,13 @@ impl Publisher {
         loop {
             let seen = match first.take() {
                 Some(seen) => seen,
-                None => self.see(self.look(&[branch.to_owned()])?.get(branch).copied())?,
+                None => match self.look(&[branch.to_owned()])?.get(branch) {
+                    Some(tip) => self.see(Some(*tip))?,
+                    None => Seen { is_new: base.is_some(), ..self.see(base)? },
+                },
             };
-            let old = seen.commit.map(|id| id.to_string());
+            let at = if seen.is_new { None } else { seen.commit };
+            let old = at.map(|id| id.to_string());
             let Some(work) = decide(&seen)? else {
                 return Ok(Outcome { new: old.clone(), old, holds: None, message: String::new(), again });
             };
@@ -274,7 +284,7 @@ impl Publisher {
             if dry {
                 return Ok(done(again));
             }
-            let update = Update { name: full(branch), old: seen.commit, new: made.id };
+            let update = Update { name: full(branch), old: at, new: made.id };
             let packed = pack(&made.objects).map_err(|error| failed(&self.url, error.into()))?;
             let pushed = self.git.push(&self.url, &[update], &packed);
             let why = match pushed {
@@ -283,7 +293,7 @@ impl Publisher {
                 Ok(Verdict::Refused(why)) => {
                     // Servers have many words for a reference that moved.
                     let now = self.look(&[branch.to_owned()])?.get(branch).copied();
-                    if now == seen.commit {
+                    if now == at {
                         return Err(refused(branch, &why).into());
                     }
                     Fault::passing(why)

@@ -193,6 +193,7 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
 }
 
 mod layouts;
+mod requests;
 
 const MANIFEST: &str = ".fleetc-published";
 
