@@ -18,12 +18,21 @@ use super::apply;
 use super::args::{Color, Drift, Heal, applying};
 use super::planning::Planning;
 use super::report;
-use super::session::print_out;
-use super::surveying::states;
+use super::session::{eprint_line, print_out};
+use super::surveying::{nothing, states};
 
 /// Runs the command.
 pub(crate) fn run(args: &Drift) -> ExitCode {
     let options = &args.look.fleet.options;
+    let dir = &args.look.fleet.dir;
+    if let (Some(_), Some(word @ ("all" | "policy"))) = (args.heal, dir.to_str())
+        && !dir.exists()
+    {
+        eprint_line(&format!(
+            "error: `{word}` is taken for the folder of the fleet, and there is none; it is `--heal={word}`, with `=`"
+        ));
+        return ExitCode::from(2);
+    }
     let mut planning = match Planning::make(&args.look.planning()) {
         Ok(planning) => planning,
         Err(code) => return code,
@@ -33,6 +42,7 @@ pub(crate) fn run(args: &Drift) -> ExitCode {
     }
     let look = Look { scripts: apply::scripts(&planning), beside: options.verbose };
     let states = states(&mut planning, &look, args.look.timeout);
+    planning.diagnostics.extend(nothing(&planning, &states, &args.look.filter));
     let drifted = states.iter().flat_map(|state| &state.slices).any(Standing::has_drifted);
     let failed =
         states.iter().any(|state| state.failed.is_some() || state.slices.iter().any(|slice| slice.failed.is_some()));

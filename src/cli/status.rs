@@ -14,7 +14,7 @@ use super::cluster::columns;
 use super::planning::Planning;
 use super::report::{self, plural};
 use super::session::print_out;
-use super::surveying::states;
+use super::surveying::{nothing, states};
 
 /// Applications up to which all are listed.
 const FEW: usize = 40;
@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Status) -> ExitCode {
     }
     let look = Look { scripts: apply::scripts(&planning), beside: false };
     let states = states(&mut planning, &look, args.look.timeout);
+    planning.diagnostics.extend(nothing(&planning, &states, &args.look.filter));
     let mut diagnostics = std::mem::take(&mut planning.diagnostics);
     planning.session.print_findings(&mut diagnostics);
     if planning.session.is_json() {

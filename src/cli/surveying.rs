@@ -1,10 +1,14 @@
 //! How the slices of all chosen clusters stand, asked for once: what `drift` and `status` share. Nothing is changed anywhere.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fleetc::diag::{Diagnostic, did_you_mean};
 use fleetc::machine::Machine;
 use fleetc::plan::survey::{ClusterState, Look, survey};
+use fleetc::span::Span;
 
+use super::args::FilterArgs;
 use super::planning::{Planning, Target};
 
 /// Looks at every cluster next to the others; one that does not answer in time is failed. A state for each target, in their order; clusters for
@@ -42,4 +46,19 @@ pub(crate) fn states(planning: &mut Planning, look: &Look, timeout: u64) -> Vec<
     progress.finish_and_clear();
     planning.run.deadline = None;
     states
+}
+
+/// What is to be said where the filters let no application through.
+pub(crate) fn nothing(planning: &Planning, states: &[ClusterState], filter: &FilterArgs) -> Option<Diagnostic> {
+    if states.iter().any(|state| state.failed.is_some() || !state.slices.is_empty()) {
+        return None;
+    }
+    let warning = Diagnostic::warning("plan/empty", Span::NONE, "no application is meant");
+    let mut warning = warning.hint("the filters let none through, or the fleet has none");
+    let known = planning.targets.iter().flat_map(|target| &target.input.known);
+    let names: BTreeSet<&str> = known.map(|app| app.name.as_str()).collect();
+    for app in &filter.apps {
+        warning.hints.extend(did_you_mean(app, names.iter().copied()));
+    }
+    Some(warning)
 }

@@ -56,6 +56,8 @@ mod kustomize_random;
 mod lint_answers;
 #[cfg(all(feature = "host", unix))]
 mod many_clusters;
+#[cfg(all(feature = "host", unix))]
+mod many_status;
 mod plan;
 mod plan_guards;
 #[cfg(all(feature = "host", unix))]
