@@ -1,11 +1,14 @@
-//! `fleetc history`: what was applied of an application on a cluster, as its parent there remembers. The fleet need not compile for that.
+//! `fleetc history`: what was applied of an application on a cluster, as its parent there remembers, and what the Git history of bundles has
+//! of it. The fleet need not compile for that.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use fleetc::application::AppKey;
-use fleetc::bundle::cluster_name;
+use fleetc::bundle::{Entry, Index, State, cluster_name, encode_name};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, did_you_mean};
+use fleetc::digest::Digest;
 use fleetc::host::cluster::{ClusterConnection, Driver, RunOptions, connect};
 use fleetc::inventory::Parent;
 use fleetc::k8s::glob::Glob;
@@ -20,6 +23,111 @@ use super::planning::parent_namespaces;
 use super::reach;
 use super::session::{Session, print_out};
 use super::status::{applied_data, short};
+
+/// What a folder of bundles had of the application from a commit on, or has now.
+struct Saved {
+    /// The commit; empty for a folder that lies in no history.
+    commit: String,
+    folder: PathBuf,
+    at: String,
+    by: String,
+    digest: Digest,
+    sources: Vec<String>,
+    /// Whether the cluster remembers that this was applied.
+    applied: bool,
+}
+
+/// Commits that are looked at.
+const COMMITS: usize = 1_000;
+
+/// What the folders of bundles have of the application, the newest first.
+fn saved(slice: &Slice, args: &History, record: &Record) -> (Vec<Saved>, Option<Diagnostic>) {
+    let default = [slice.session.output.clone()];
+    let folders: &[PathBuf] = if args.bundles.is_empty() { &default } else { &args.bundles };
+    let (mut found, mut wrong) = (Vec::new(), None);
+    let app = &slice.parent.key.application;
+    let entry = |text: &str| -> Option<Entry> {
+        let index = Index::parse(text).ok().filter(|index| index.cluster == slice.cluster)?;
+        index.applications.into_iter().find(|entry| entry.key == *app && entry.state == State::Ok)
+    };
+    for folder in folders {
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        let file = real.join(encode_name(&slice.cluster)).join("bundle.yaml");
+        let past = match slice.session.world.versions(&file, COMMITS) {
+            Ok(past) => past,
+            Err(why) => {
+                let message = format!("the history of `{}` cannot be read: {why}", file.display());
+                wrong = Some(Diagnostic::warning("host/git", Span::NONE, message));
+                continue;
+            }
+        };
+        let first = found.len();
+        for version in &past {
+            let Some(entry) = entry(&version.text) else { continue };
+            let at = jiff::Timestamp::from_second(version.seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string();
+            let one = Saved::of(&entry, folder, record, (&version.commit, &at, &version.author));
+            // A commit that changed the bundle, but not this application in it, brought nothing.
+            if found.get(first..).and_then(<[Saved]>::last).is_some_and(|last: &Saved| last.digest == one.digest) {
+                found.pop();
+            }
+            found.push(one);
+        }
+        if past.is_empty()
+            && let Some(entry) = std::fs::read_to_string(&file).ok().as_deref().and_then(entry)
+        {
+            found.push(Saved::of(&entry, folder, record, ("", "", "")));
+        }
+    }
+    (found, wrong)
+}
+
+impl Saved {
+    fn of(entry: &Entry, folder: &Path, record: &Record, (commit, at, by): (&str, &str, &str)) -> Saved {
+        let digest = entry.digest();
+        Saved {
+            commit: commit.to_owned(),
+            folder: folder.to_owned(),
+            at: at.to_owned(),
+            by: by.to_owned(),
+            digest,
+            sources: Record::of(entry, "", digest).sources,
+            applied: record.history.iter().any(|one| one.well && one.bundle == Some(digest)),
+        }
+    }
+}
+
+fn saved_data(saved: &Saved) -> Value {
+    json!({
+        "commit": saved.commit, "folder": saved.folder.display().to_string(), "at": saved.at, "by": saved.by,
+        "bundle": saved.digest.to_string(), "sources": saved.sources, "applied": saved.applied,
+    })
+}
+
+fn saved_text(saved: &[Saved]) -> String {
+    if saved.is_empty() {
+        return String::new();
+    }
+    let head = ["BUNDLES", "SAVED", "BY", "APPLIED", "BUNDLE", "SOURCES"];
+    let mut lines: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
+    for one in saved {
+        let place = if one.commit.is_empty() { one.folder.display().to_string() } else { short(&one.commit) };
+        let or = |text: &str| if text.is_empty() { "-".to_owned() } else { clean(text) };
+        let applied = if one.applied { "yes" } else { "-" };
+        let digest: String = one.digest.hex().chars().take(DIGITS).collect();
+        lines.push(
+            [clean(&place), or(&one.at), or(&one.by), applied.to_owned(), digest, clean(&one.sources.join(", "))]
+                .into(),
+        );
+    }
+    format!("\n{}", columns(&lines))
+}
+
+/// Digits of a digest that are shown.
+const DIGITS: usize = 12;
+
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
 
 /// An application on a cluster that has a parent there.
 pub(crate) struct Slice {
@@ -39,6 +147,8 @@ pub(crate) fn run(args: &History) -> ExitCode {
         Err(code) => return code,
     };
     let record = Record::read(&slice.parent.record);
+    let (saved, wrong) = saved(&slice, args, &record);
+    slice.diagnostics.extend(wrong);
     slice.session.print_findings(&mut slice.diagnostics);
     if slice.session.is_json() {
         let hold = record
@@ -49,10 +159,12 @@ pub(crate) fn run(args: &History) -> ExitCode {
         let data = json!({
             "cluster": record.cluster, "application": slice.parent.key.application.to_string(),
             "bundle": record.bundle.map(|digest| digest.to_string()), "hold": hold, "history": history,
+            "saved": saved.iter().map(saved_data).collect::<Vec<_>>(),
         });
         slice.session.print_json(&slice.diagnostics, data);
     } else {
         print_out(&text(&record));
+        print_out(&saved_text(&saved));
     }
     ExitCode::SUCCESS
 }
@@ -60,12 +172,11 @@ pub(crate) fn run(args: &History) -> ExitCode {
 fn text(record: &Record) -> String {
     let head = ["REVISION", "APPLIED", "BY", "RESULT", "BUNDLE", "SOURCES"];
     let mut lines: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
-    let clean = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     for Applied { revision, sources, bundle, at, by, well } in &record.history {
         let commit = if revision.is_empty() { "-".to_owned() } else { short(revision) };
         let now = if *well && *bundle == record.bundle { " (now)" } else { "" };
         let result = if *well { format!("applied{now}") } else { "failed".to_owned() };
-        let digest: String = bundle.map(|digest| digest.hex().chars().take(12).collect()).unwrap_or_default();
+        let digest: String = bundle.map(|digest| digest.hex().chars().take(DIGITS).collect()).unwrap_or_default();
         lines.push([commit, clean(at), clean(by), result, digest, clean(&sources.join(", "))].into());
     }
     let mut out = columns(&lines);

@@ -28,6 +28,19 @@ pub(super) enum Revision {
     Absent { reason: String, hint: Option<String> },
 }
 
+/// What a file was from a commit on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastFile {
+    /// The commit, in hexadecimal digits.
+    pub commit: String,
+    /// When it was made, in seconds since 1970.
+    pub seconds: i64,
+    /// Who wrote it.
+    pub author: String,
+    /// The file.
+    pub text: String,
+}
+
 /// A repository on this machine.
 pub(super) struct Checkout {
     repository: gix::ThreadSafeRepository,
@@ -216,6 +229,40 @@ impl Checkout {
                 Revision::Working | Revision::Commit(_) => Err((format!("there is no revision `{text}`"), None)),
             },
         }
+    }
+
+    /// What a file was in the commits that led to HEAD by their first parents, newest first: each content with the commit that brought it. At
+    /// most so many commits are looked at.
+    ///
+    /// # Errors
+    /// A commit cannot be read: the reason for people.
+    pub(super) fn versions(&self, path: &TreePath, most: usize) -> Result<Vec<PastFile>, String> {
+        let local = self.repository.to_thread_local();
+        let failed = |error: gix::Error| causes(&error);
+        let Some(head) = self.head else { return Ok(Vec::new()) };
+        let mut found: Vec<(gix::ObjectId, gix::ObjectId)> = Vec::new();
+        let mut before = None;
+        for info in local.rev_walk([head]).first_parent_only().all().map_err(failed)?.take(most) {
+            let commit = info.map_err(failed)?.id;
+            let tree = local.find_commit(commit).map_err(failed)?.tree().map_err(failed)?;
+            let entry = tree.lookup_entry_by_path(path.as_str()).map_err(failed)?;
+            let blob = entry.map(|entry| entry.object_id());
+            match (blob, found.last_mut()) {
+                // It was so in this commit already.
+                (Some(blob), Some(last)) if before == Some(blob) => last.1 = commit,
+                (Some(blob), _) => found.push((blob, commit)),
+                (None, _) => {}
+            }
+            before = blob;
+        }
+        let read = |(blob, commit): (gix::ObjectId, gix::ObjectId)| {
+            let text = local.find_blob(blob).map_err(failed)?.data.to_str_lossy().into_owned();
+            let commit = local.find_commit(commit).map_err(failed)?;
+            let author = commit.author().map_err(failed)?.name.to_str_lossy().into_owned();
+            let seconds = commit.time().map_err(failed)?.seconds;
+            Ok(PastFile { commit: commit.id.to_string(), seconds, author, text })
+        };
+        found.into_iter().map(read).collect()
     }
 
     /// The same checkout, as if this commit were the one checked out.

@@ -28,6 +28,7 @@ pub mod write;
 
 pub use clock::Clock;
 pub use files::FileWorld;
+pub use git::PastFile;
 pub use pool::Pool;
 pub use world::{HostOptions, HostWorld};
 

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use super::charts;
 use super::fetch::{Remote, Report, Sources, settle};
 use super::files::{Disk, FILE_LIMIT};
-use super::git::{Checkout, Revision};
+use super::git::{Checkout, PastFile, Revision};
 use super::tree::{Files, Store};
 use crate::diag::{Cause, Checked, Diagnostic};
 use crate::lock::Pin;
@@ -180,6 +180,20 @@ impl HostWorld {
         let known = [Some(&self.own), self.outer.as_ref()];
         let checkout = known.into_iter().flatten().find_map(|repository| repository.checkout.as_ref());
         checkout.map(Checkout::head).unwrap_or_default()
+    }
+
+    /// What a file of the fleet's checkout was in the past; see [`PastFile`]. Nothing where it lies in no checkout.
+    ///
+    /// # Errors
+    /// The history cannot be read: the reason for people.
+    pub fn versions(&self, file: &Path, most: usize) -> Result<Vec<PastFile>, String> {
+        let known = [Some(&self.own), self.outer.as_ref()];
+        let checkout = known.into_iter().flatten().find_map(|repository| repository.checkout.as_ref());
+        let path = checkout.and_then(Checkout::workdir).and_then(|workdir| within(file, workdir));
+        match (checkout, path) {
+            (Some(checkout), Some(path)) => checkout.versions(&path, most),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The same with the sources that lie in no folder here.

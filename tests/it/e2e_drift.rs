@@ -13,8 +13,16 @@ use crate::e2e_slices::{config_map, deployment, exists, field};
 const HEAL: &str = "syncPolicy: {automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]}";
 const PRUNE: &str = "syncPolicy: {automated: {prune: true}, syncOptions: [CreateNamespace=true]}";
 
+/// What was printed, which is as the schema says: no field that it does not describe.
 fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/state.schema.json");
+    let mut schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    crate::plan_guards::close(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let wrong: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    value
 }
 
 /// Waits until a field of an object is something.
@@ -250,11 +258,29 @@ fn one_application_on_one_cluster_goes_back_and_is_held() {
     assert_eq!(value("web"), "three");
     fleet.run("rollback --cluster c0 --app web --bundles ../saved --yes").expect(0);
     assert_eq!(value("web"), "one");
-    let data = json(&fleet.run("history --cluster c0 --app web --format json").expect(0).stdout);
+    let data = json(&fleet.run("history --cluster c0 --app web --bundles ../saved --format json").expect(0).stdout);
     assert!(data["hold"]["revision"].as_str().unwrap().contains("saved"), "{data}");
+    let saved = &data["saved"][0];
+    assert_eq!((&saved["applied"], &saved["commit"], &saved["bundle"]), (&true.into(), &"".into(), &data["bundle"]));
     assert!(data["history"].as_array().unwrap().iter().any(|one| one["revision"] == three.as_str()), "{data}");
     fleet.apply("--release").expect(0);
     fleet.run("plan . --exit-code").expect(0);
+
+    // Bundles that are committed have a history of their own.
+    for value in ["four", "five"] {
+        fleet.write("apps/other/a.yaml", &config_map("other", value));
+        if value == "five" {
+            fleet.write("apps/web/a.yaml", &config_map("web", value));
+        }
+        fleet.run("build .").expect(0);
+        commit(&fleet, value);
+    }
+    let history = fleet.run("history --cluster c0 --app web").expect(0);
+    let saved: Vec<&str> = history.stdout.split("\n\n").nth(1).unwrap_or_default().lines().skip(1).collect();
+    let at = |tag: &str| git(&fleet, &["rev-parse", "--short=8", tag]);
+    assert_eq!(saved.len(), 2, "{}", history.stdout);
+    assert!(saved[0].starts_with(&at("five")) && !saved[0].contains("yes"), "{}", history.stdout);
+    assert!(saved[1].starts_with(&at("four")) && saved[1].contains("yes"), "{}", history.stdout);
 
     // As somebody who does not know it tries it.
     let said = |args: &str, part: &str| {
@@ -266,6 +292,9 @@ fn one_application_on_one_cluster_goes_back_and_is_held() {
     said("rollback --cluster c0 --app web --to nowhere --yes", "nowhere");
     said("rollback --cluster c0 --app other --release --to one", "--to");
     said("rollback --app web", "--cluster");
+    said("drift --heal all", "--heal=all");
+    let ran = fleet.run("status . --app wbe").expect(0);
+    assert!(ran.stderr.contains("`web`"), "{}", ran.stderr);
     said("history --cluster c0", "--app");
 }
 

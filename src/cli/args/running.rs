@@ -131,6 +131,10 @@ pub(crate) struct History {
     pub(crate) slice: SliceArgs,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
+    /// Also list what the Git history of this folder of bundles has of it, or what lies in it; may be repeated [default: bundles in the
+    /// fleet's folder]
+    #[arg(long, value_name = "OUT")]
+    pub(crate) bundles: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
 }
