@@ -21,16 +21,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jrsonnet_evaluator::function::{CallLocation, PreparedFuncVal};
+use jrsonnet_evaluator::function::CallLocation;
 use jrsonnet_evaluator::stack::limit_stack_depth;
 use jrsonnet_evaluator::tla::TlaArg;
 use jrsonnet_evaluator::trace::PathResolver;
 use jrsonnet_evaluator::{
     ContextInitializer, IStr, InitialContextBuilder, ObjValue, ObjValueBuilder, Source, SourcePath, Span as Place,
-    State, Thunk, Val,
+    State, Thunk, Val, apply_tla,
 };
 use jrsonnet_gcmodule::{Acyclic, Trace, collect_thread_cycles};
 use jrsonnet_stdlib::TracePrinter;
+use rustc_hash::FxHashMap;
 
 use crate::diag::{Checked, Diagnostic, Diagnostics, Warned};
 use crate::path::{FilePath, TreePath};
@@ -117,7 +118,13 @@ fn on_the_stack(
         let message = "Jsonnet is evaluated inside Jsonnet".to_owned();
         return Err(Diagnostic::error("jsonnet/evaluation", Span::new(source.id, 0, 0), message).into());
     };
-    let value = state.import_resolved(main).and_then(|value| call(value, &options.arguments));
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "the interpreter asks for this map; its texts change nothing but their count"
+    )]
+    let arguments: FxHashMap<IStr, TlaArg> =
+        options.arguments.iter().map(|one| (one.name.as_str().into(), given(one, imports::ARGUMENT))).collect();
+    let value = state.import_resolved(main).and_then(|value| apply_tla(&arguments, value));
     let value = value.and_then(|value| outcome::node(&value, Span::new(source.id, 0, 0))).map_err(|e| failed(&e))?;
     let mut diagnostics = Diagnostics::new();
     for (place, text) in said.take() {
@@ -133,25 +140,6 @@ fn given(variable: &Variable, kind: &str) -> TlaArg {
         true => TlaArg::Import(imports::name_of_code(kind, &variable.name)),
         false => TlaArg::String(variable.value.as_str().into()),
     }
-}
-
-/// The value of a program that is a function, with its arguments in the order in which they are given; of one given twice the last counts.
-fn call(value: Val, arguments: &[Variable]) -> jrsonnet_evaluator::Result<Val> {
-    let Val::Func(function) = value else { return Ok(value) };
-    let mut names: Vec<IStr> = Vec::new();
-    let mut values: Vec<Thunk<Val>> = Vec::new();
-    for variable in arguments {
-        let (name, value) = (IStr::from(variable.name.as_str()), given(variable, imports::ARGUMENT).evaluate()?);
-        let known = names.iter().position(|known| *known == name);
-        match known.and_then(|at| values.get_mut(at)) {
-            Some(known) => *known = value,
-            None => {
-                names.push(name);
-                values.push(value);
-            }
-        }
-    }
-    PreparedFuncVal::new(function, 0, &names)?.call(CallLocation::native(), &[], &values)
 }
 
 /// What `std.trace` said, with its place.
