@@ -40,7 +40,6 @@ mod fetch_git;
 #[cfg(feature = "host")]
 mod git;
 #[cfg(all(feature = "host", unix))]
-#[expect(clippy::disallowed_types, reason = "a server of tests listens")]
 #[path = "../../src/host/fetch/git/tests/server.rs"]
 #[expect(dead_code, reason = "the tests of the fetcher use more of it")]
 #[expect(clippy::disallowed_types, reason = "a test serves its own folders")]

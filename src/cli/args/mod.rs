@@ -18,11 +18,10 @@ pub(crate) use cluster::{
 };
 pub(crate) use diff::Diff;
 pub(crate) use lint::Lint;
-pub(crate) use publish::{LayoutChoice, Publish};
+pub(crate) use publish::{LayoutChoice, Publish, ServiceChoice};
 pub(crate) use rbac::RbacArgs;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
 pub(crate) use takeover::{Adopt, Init, Verify};
-pub(crate) use publish::{LayoutChoice, Publish, ServiceChoice};
 
 /// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
 #[derive(Parser, Debug)]
