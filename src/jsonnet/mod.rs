@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use jrsonnet_evaluator::error::ErrorKind;
 use jrsonnet_evaluator::function::CallLocation;
 use jrsonnet_evaluator::stack::limit_stack_depth;
 use jrsonnet_evaluator::tla::TlaArg;
@@ -118,13 +119,7 @@ fn on_the_stack(
         let message = "Jsonnet is evaluated inside Jsonnet".to_owned();
         return Err(Diagnostic::error("jsonnet/evaluation", Span::new(source.id, 0, 0), message).into());
     };
-    #[expect(
-        clippy::mutable_key_type,
-        reason = "the interpreter asks for this map; its texts change nothing but their count"
-    )]
-    let arguments: FxHashMap<IStr, TlaArg> =
-        options.arguments.iter().map(|one| (one.name.as_str().into(), given(one, imports::ARGUMENT))).collect();
-    let value = state.import_resolved(main).and_then(|value| apply_tla(&arguments, value));
+    let value = state.import_resolved(main).and_then(|value| call(value, &options.arguments));
     let value = value.and_then(|value| outcome::node(&value, Span::new(source.id, 0, 0))).map_err(|e| failed(&e))?;
     let mut diagnostics = Diagnostics::new();
     for (place, text) in said.take() {
@@ -140,6 +135,28 @@ fn given(variable: &Variable, kind: &str) -> TlaArg {
         true => TlaArg::Import(imports::name_of_code(kind, &variable.name)),
         false => TlaArg::String(variable.value.as_str().into()),
     }
+}
+
+/// The value of a program that is a function, called with its arguments; of one given twice the last counts. Which of several is unknown
+/// is said here, since the interpreter looks at them in the order of their addresses.
+fn call(value: Val, arguments: &[Variable]) -> jrsonnet_evaluator::Result<Val> {
+    let Val::Func(function) = &value else { return Ok(value) };
+    // The interpreter has forgotten what the one parameter of `function(x) x` is called.
+    if let (true, [one]) = (function.is_identity(), arguments) {
+        return given(one, imports::ARGUMENT).evaluate()?.evaluate();
+    }
+    let parameters = function.params();
+    let is_known = |name: &str| parameters.iter().any(|parameter| parameter.name().as_str() == Some(name));
+    if let Some(unknown) = arguments.iter().find(|argument| !is_known(&argument.name)) {
+        return Err(ErrorKind::UnknownFunctionParameter(unknown.name.as_str().into()).into());
+    }
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "the interpreter asks for this map; its texts change nothing but their count"
+    )]
+    let arguments: FxHashMap<IStr, TlaArg> =
+        arguments.iter().map(|one| (one.name.as_str().into(), given(one, imports::ARGUMENT))).collect();
+    apply_tla(&arguments, value)
 }
 
 /// What `std.trace` said, with its place.

@@ -270,8 +270,11 @@ fn variables() {
     let program = "function(name, ports, more='m') {name: name, ports: ports, more: more, env: std.extVar('env'), n: std.extVar('n')}";
     let want = r#"{"env":"1 + 1","more":"m","n":2,"name":"web","ports":[80,443]}"#;
     assert_eq!(run(&[("main.jsonnet", program)], &options), want);
+    let twice =
+        Options { arguments: [&options.arguments[..], &[variable("name", "db", false)]].concat(), ..options.clone() };
+    assert_eq!(run(&[("main.jsonnet", program)], &twice), want.replace("web", "db"));
     // Arguments are for functions only.
     assert_eq!(run(&[("main.jsonnet", "{}")], &options), "{}");
-    let found = run(&[("main.jsonnet", "function(name) name")], &options);
+    let found = run(&[("main.jsonnet", "function(name) {name: name}")], &options);
     assert_eq!(found, "main.jsonnet:1:1: parameter ports is not defined");
 }
