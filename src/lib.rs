@@ -48,6 +48,7 @@ pub mod read;
 pub mod render;
 pub mod report;
 pub mod resolve;
+pub mod rollout;
 pub mod validate;
 
 #[cfg(feature = "host")]

@@ -192,6 +192,20 @@ fn stages<'a>(work: &[&'a SlicePlan], desired: &BTreeMap<&AppKey, &DesiredSlice>
     stages.into_values().collect()
 }
 
+/// In which order the slices of a plan go that have something to do, for whoever carries out some of them by themselves: lower ones bring
+/// what higher ones need.
+pub fn ranks(approved: &ClusterPlan, input: &ClusterInput) -> BTreeMap<AppKey, (i64, usize)> {
+    let work: Vec<&SlicePlan> = approved.slices.iter().filter(|slice| slice.has_work()).collect();
+    let desired: BTreeMap<&AppKey, &DesiredSlice> =
+        input.slices.iter().map(|slice| (&slice.key.application, slice)).collect();
+    let levels = levels(&work, &desired);
+    let rank = |(plan, level): (&&SlicePlan, usize)| {
+        let application = &plan.key.application;
+        (application.clone(), (desired.get(application).map_or(0, |desired| desired.wave), level))
+    };
+    work.iter().zip(levels).map(rank).collect()
+}
+
 /// Something that objects of several slices need: a namespace by its name, a kind by its group and its own name.
 type Need = (String, String);
 
@@ -314,6 +328,10 @@ async fn confirm<'a>(
         let was = approved.actions.iter().find(|was| was.object == action.object && was.verb == action.verb);
         action.withheld = was.and_then(|was| was.withheld.clone());
     }
+    // Carried out before: by a run that was stopped later on, or by somebody else.
+    if !planned.has_work() && approved.bundle == planned.bundle && planned.status == Status::Ready {
+        return Err(blank(approved, SliceResult::Unchanged, String::new()));
+    }
     match differs(approved, &planned) {
         None => Ok(Cow::Owned(planned)),
         Some(why) => {
@@ -408,8 +426,8 @@ fn differs(approved: &SlicePlan, fresh: &SlicePlan) -> Option<String> {
             (Some(was), Some(is)) if was.verb == Verb::Unknown => {
                 matches!(is.verb, Verb::Unknown | Verb::Create | Verb::Note)
             }
-            (Some(was), None) if was.verb == Verb::Unknown => true,
-            (Some(was), None) if was.verb == Verb::Ensure => true,
+            // It has been done: by a run that was cut short, or by somebody else. What is left was approved.
+            (Some(was), None) => !matches!(was.verb, Verb::Refuse),
             (Some(was), Some(is)) => {
                 was.verb == is.verb && was.yields == is.yields && was.force == is.force && was.changes == is.changes
             }

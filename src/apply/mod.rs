@@ -6,7 +6,7 @@
 //! anywhere is resumed by planning and applying again, from any machine.
 //!
 //! `cluster` decides who goes when, `release` ends a hold and does nothing else, `lease` keeps two applies apart, `ledger` writes the parent of a slice before and after,
-//! `slice` carries out its actions with `object`, `hook` and `gone`, `wait` waits for health, `client` tries again what may be.
+//! `slice` carries out its actions with `object`, `hook` and `gone`, `wait` waits for health, `settled` for that of whole slices, `client` tries again what may be.
 //! Decided is nothing here: what to do about which object is `plan`'s.
 
 pub mod adopt;
@@ -20,14 +20,16 @@ mod ledger;
 mod object;
 mod outcome;
 mod release;
+mod settled;
 mod site;
 mod slice;
 mod wait;
 mod windows;
 
-pub use cluster::{Basis, apply};
+pub use cluster::{Basis, apply, ranks};
 pub use outcome::{ClusterOutcome, Counts, RESULTS, SliceOutcome, SliceResult};
 pub use release::release;
+pub use settled::settle;
 pub use site::{Options, Wait};
 pub use slice::DETAIL;
 

@@ -12,6 +12,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::application::AppKey;
 use crate::digest::Digest;
 use crate::k8s::object::ObjectId;
+use crate::rollout::Step;
 use crate::span::FileId;
 use crate::yaml::{self, Dialect, Limits, Map, Node, emit};
 
@@ -92,6 +93,8 @@ pub struct Entry {
     pub windows: Vec<Node>,
     /// `namespace/name` of the ApplicationSet that made it; empty for none.
     pub application_set: String,
+    /// Its step, where its ApplicationSet goes in steps. Not part of its digest: who goes when changes nothing about what is applied.
+    pub step: Option<Step>,
     /// The application whose rendered objects declared it, or its ApplicationSet.
     pub parent: Option<AppKey>,
     /// Its sources, in order.
@@ -278,7 +281,7 @@ impl Entry {
     /// Digest of all that it says, and so of its files.
     pub fn digest(&self) -> Digest {
         let mut text = String::new();
-        self.write(&mut text);
+        Entry { step: None, ..self.clone() }.write(&mut text);
         Digest::of(text.as_bytes())
     }
 
@@ -297,7 +300,7 @@ impl Entry {
             .iter()
             .map(|(object, owner)| record_of([("object", text(&object.to_string())), ("owner", key(Some(owner)))]));
         let files = self.files.iter().map(|(path, digest)| (Node::str(path.as_str()), text(&digest.to_string())));
-        let fields: [(&str, Node); 23] = [
+        let fields: [(&str, Node); 24] = [
             ("name", text(&self.key.name)),
             ("namespace", text(&self.key.namespace)),
             ("instance", text(&self.key.instance)),
@@ -308,6 +311,7 @@ impl Entry {
             ("impersonate", text(self.impersonate.as_deref().unwrap_or_default())),
             ("syncWindows", list(self.windows.iter().cloned())),
             ("origin", record_of([origin, parent])),
+            ("rollingSync", self.step.as_ref().map_or_else(Node::null, Step::to_node)),
             ("sources", list(self.sources.iter().map(SourceRecord::node))),
             ("destinationNamespace", text(&self.namespace)),
             ("syncPolicy", self.sync_policy.clone().unwrap_or_else(Node::null)),
@@ -450,6 +454,7 @@ impl Entry {
             impersonate: node.get("impersonate").and_then(Node::as_str).map(str::to_owned),
             windows: items("syncWindows").to_vec(),
             application_set: string(node.at(&["origin", "applicationSet"])),
+            step: node.get("rollingSync").and_then(Step::from_node),
             parent: node.at(&["origin", "parent"]).and_then(read_key),
             sources: items("sources").iter().map(SourceRecord::read).collect(),
             namespace: string(node.get("destinationNamespace")),

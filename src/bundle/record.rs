@@ -30,6 +30,7 @@ pub(super) fn entry(unit: &ResolvedUnit, finish: Option<&Finish>) -> Entry {
         impersonate: unit.project.impersonate.clone(),
         windows: unit.project.windows.clone(),
         application_set: origin.application_set.as_ref().map(|(name, _)| name.clone()).unwrap_or_default(),
+        step: origin.step.clone(),
         parent: origin.parent.clone(),
         sources: sources(unit),
         sync_policy: sync_policy(application),

@@ -213,6 +213,7 @@ fn unit(node: &Node, cluster: usize) -> ResolvedUnit {
     let origin = AppOrigin {
         application_set: node.get("set").and_then(Node::text).map(|name| (name.to_owned(), Span::NONE)),
         parent: node.get("parent").and_then(Node::text).map(key),
+        step: node.get("rollingSync").and_then(crate::rollout::Step::from_node),
         ..AppOrigin::default()
     };
     let commit = text(node, "commit");

@@ -8,24 +8,25 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fleetc::api::Millis;
-use fleetc::apply::{self, Basis, ClusterOutcome, Counts, DETAIL, SliceOutcome, SliceResult, Wait};
+use fleetc::apply::{self, Basis, ClusterOutcome, Counts, SliceOutcome, SliceResult, Wait};
 use fleetc::bundle::ObjectRef;
 use fleetc::diag::{Cause, Diagnostic};
 use fleetc::k8s::health::Scripts;
-use fleetc::machine::Machine;
 use fleetc::plan::file::PlanFile;
 use fleetc::plan::guard::Limits;
 use fleetc::plan::report::{self as plan_report, Detail};
 use fleetc::plan::{ClusterPlan, Removals, SlicePlan};
+use fleetc::rollout::{Pass, Place, Rollout};
 use fleetc::span::Span;
 use fleetc::yaml::{Map, Node};
 use serde_json::{Value, json};
 
 use super::args::{Apply, Color, PlanningArgs, WaitChoice};
 use super::plan::is_refused;
-use super::planning::{Planning, Target};
+use super::planning::Planning;
 use super::report::{self, plural};
 use super::session::{eprint_line, print_out};
+use super::waves;
 
 /// Requests of a slice at a time, and slices of a cluster; the driver bounds what is in flight on a cluster.
 const AT_ONCE: (usize, usize) = (16, 8);
@@ -47,8 +48,11 @@ pub(crate) fn run(args: &mut Apply) -> ExitCode {
         Some(path) => load(path, &mut planning, &args.planning, args.release),
         None => Ok(plan(&planning, args)),
     };
-    let journal = approved.and_then(|approved| Ok((approved, Journal::open(args.journal.as_deref())?)));
-    match journal {
+    let ready = approved.and_then(|(approved, rollout)| {
+        let chosen = waves::chosen(rollout, &planning.rules, &args.rollout)?;
+        Ok(((approved, chosen), Journal::open(args.journal.as_deref())?))
+    });
+    match ready {
         Ok((approved, journal)) => {
             proceed(planning, approved, journal, args, saved.is_some(), serde_json::Map::new()).into()
         }
@@ -62,14 +66,20 @@ pub(crate) fn run(args: &mut Apply) -> ExitCode {
 
 /// Plans now, shows it, asks where nobody has said `--yes`, and carries it out. The exit code.
 pub(crate) fn now_and_here(planning: Planning, args: &Apply, more: serde_json::Map<String, Value>) -> u8 {
-    let approved = plan(&planning, args);
-    proceed(planning, approved, Journal(None), args, false, more)
+    let (approved, rollout) = plan(&planning, args);
+    match waves::chosen(rollout, &planning.rules, &args.rollout) {
+        Ok(chosen) => proceed(planning, (approved, chosen), Journal(None), args, false, more),
+        Err(error) => {
+            planning.session.refuse((*error).into());
+            2
+        }
+    }
 }
 
 /// Asks, and carries out what is agreed to. `more` goes into the JSON.
 fn proceed(
     mut planning: Planning,
-    approved: Vec<(ClusterPlan, Basis)>,
+    (approved, chosen): (Vec<(ClusterPlan, Basis)>, (Rollout, Pass)),
     mut journal: Journal,
     args: &Apply,
     is_saved: bool,
@@ -95,7 +105,8 @@ fn proceed(
     }
     let refused = is_refused(&approved.iter().map(|(plan, _)| plan.clone()).collect::<Vec<_>>());
     let withheld = approved.iter().any(|(plan, _)| !plan.refusals.is_empty());
-    let outcomes = carry_out(&planning, approved, &options(args, &planning), &mut journal, args);
+    let (outcomes, conductor) =
+        waves::carry_out(&planning, approved, chosen, &options(args, &planning), &mut journal, args);
     for outcome in &outcomes {
         journal.write(&outcome.cluster, &cluster_data(outcome));
     }
@@ -103,11 +114,14 @@ fn proceed(
     outcomes.iter().flat_map(|outcome| &outcome.slices).for_each(|slice| total.add(&slice.counts));
     if planning.session.is_json() {
         let clusters: Vec<Value> = outcomes.iter().map(cluster_data).collect();
+        let rollout = fleetc::yaml::json::to_json(&conductor.to_node()).unwrap_or_default();
         more.insert("clusters".to_owned(), clusters.into());
         more.insert("total".to_owned(), counts_data(&total));
+        more.insert("rollout".to_owned(), serde_json::from_str(&rollout).unwrap_or_default());
         planning.session.print_json(&diagnostics, Value::Object(more));
     } else {
         print_out(&text(&outcomes, args.planning.fleet.options.verbose));
+        conductor.lines().iter().for_each(|line| planning.session.say(&clean(line)));
         planning.session.say(&summary(&outcomes, &total));
     }
     let failed = |slice: &SliceOutcome| slice.result == SliceResult::Failed;
@@ -118,11 +132,15 @@ fn proceed(
     if code < 2 && failed { 5 } else { code }
 }
 
+/// The plans of clusters with what they rest on, and in which waves they go.
+type Approved = (Vec<(ClusterPlan, Basis)>, Rollout);
+
 /// Plans now, and shows it.
-fn plan(planning: &Planning, args: &Apply) -> Vec<(ClusterPlan, Basis)> {
+fn plan(planning: &Planning, args: &Apply) -> Approved {
     let since = now();
     let limits = Limits { deletes: args.planning.max_deletes, removals: args.planning.max_removals };
     let planned = planning.plan(limits);
+    let rollout = planning.rollout(planned.iter().map(|(plan, _)| plan));
     if !planning.session.is_json() {
         let shown: Vec<ClusterPlan> = planned.iter().map(|(plan, _)| plan.clone()).collect();
         let options = &args.planning.fleet.options;
@@ -132,20 +150,18 @@ fn plan(planning: &Planning, args: &Apply) -> Vec<(ClusterPlan, Basis)> {
             Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         };
         print_out(&plan_report::human(&shown, Detail { verbose: options.verbose, color }));
+        if !args.rollout.no_rollout {
+            print_out(&plan_report::waves(&rollout));
+        }
     }
     let with_basis = |(plan, ground): (ClusterPlan, Option<_>)| {
         (plan, ground.map_or(Basis::Saved, |ground| Basis::Fresh { ground, since }))
     };
-    planned.into_iter().map(with_basis).collect()
+    (planned.into_iter().map(with_basis).collect(), rollout)
 }
 
 /// A saved plan for each target; targets that it does not name are dropped.
-fn load(
-    path: &Path,
-    planning: &mut Planning,
-    args: &PlanningArgs,
-    release: bool,
-) -> Result<Vec<(ClusterPlan, Basis)>, Box<Diagnostic>> {
+fn load(path: &Path, planning: &mut Planning, args: &PlanningArgs, release: bool) -> Result<Approved, Box<Diagnostic>> {
     let wrong = |why: String| {
         let message = format!("`{}` cannot be applied: {why}", path.display());
         Box::new(Diagnostic::error("apply/plan", Span::NONE, message).cause(Cause::Usage))
@@ -191,59 +207,13 @@ fn load(
             format!("the plan is about the cluster `{}`, which the fleet does not have any more", gone.cluster);
         planning.diagnostics.push(Diagnostic::error("apply/cluster", Span::NONE, message).cause(Cause::Answer));
     }
-    Ok(plans)
-}
-
-/// Runs the work on all clusters.
-fn carry_out(
-    planning: &Planning,
-    approved: Vec<(ClusterPlan, Basis)>,
-    options: &apply::Options,
-    journal: &mut Journal,
-    args: &Apply,
-) -> Vec<ClusterOutcome> {
-    let mut outcomes = Vec::new();
-    let (mut work, mut names) = (Vec::new(), Vec::new());
-    for (target, (plan, basis)) in planning.targets.iter().zip(approved) {
-        let Target { input, connection, is_used } = target;
-        let name = input.cluster.clone();
-        match (connection, &plan.failed) {
-            (_, Some(why)) => {
-                let failed = if plan.slices.is_empty() && !is_used { String::new() } else { why.clone() };
-                outcomes.push(ClusterOutcome { cluster: name, failed, slices: Vec::new() });
-            }
-            (Ok(connection), None) => {
-                names.push(name);
-                let (input, options) = (input.clone(), options.clone());
-                work.push((connection.clone(), Machine::new(|port| apply::apply(port, input, plan, basis, options))));
-            }
-            (Err(why), None) if !plan.slices.is_empty() => {
-                outcomes.push(ClusterOutcome { cluster: name, failed: why.clone(), slices: Vec::new() });
-            }
-            (Err(_), None) => {}
-        }
-    }
-    let session = &planning.session;
-    let progress = session.progress("applying");
-    let results = planning.driver.run(work, planning.run, &mut |at, text| {
-        let cluster = names.get(at).map_or("", String::as_str);
-        let (is_detail, text) = text.strip_prefix(DETAIL).map_or((false, text.as_str()), |text| (true, text));
-        let text = clean(text);
-        journal.write(cluster, &json!({"said": text}));
-        let line = format!("{cluster}: {text}");
-        if is_detail && !args.planning.fleet.options.verbose {
-            progress.set_message(line);
-        } else {
-            progress.suspend(|| session.say(&line));
-        }
-    });
-    progress.finish_and_clear();
-    for (cluster, result) in names.into_iter().zip(results) {
-        let broke = || ClusterOutcome { failed: "the work broke off".to_owned(), ..ClusterOutcome::default() };
-        outcomes.push(ClusterOutcome { cluster, ..result.unwrap_or_else(broke) });
-    }
-    outcomes.sort_by(|a, b| a.cluster.cmp(&b.cluster));
-    outcomes
+    let mut rollout = file.rollout;
+    let there = |place: &Place| {
+        let cluster = plans.iter().find(|(plan, _)| plan.cluster == place.cluster);
+        cluster.is_some_and(|(plan, _)| plan.slices.iter().any(|slice| slice.key.application == place.application))
+    };
+    rollout.retain(there, |cluster| plans.iter().any(|(plan, _)| plan.cluster == cluster));
+    Ok((plans, rollout))
 }
 
 /// Choices for the core.
@@ -303,7 +273,7 @@ pub(crate) fn agreed(question: &str) -> Option<bool> {
 }
 
 /// What servers say may hold control characters, and such as turn the direction of writing: they never reach a terminal.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let is_odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if is_odd(c) { ' ' } else { c }).collect()
 }
@@ -383,7 +353,7 @@ pub(crate) fn counts_data(counts: &Counts) -> Value {
 }
 
 /// The file that `--journal` names. A line that cannot be written stops nothing: it is a log only.
-struct Journal(Option<File>);
+pub(super) struct Journal(Option<File>);
 
 impl Journal {
     fn open(path: Option<&Path>) -> Result<Journal, Box<Diagnostic>> {
@@ -396,7 +366,7 @@ impl Journal {
         path.map(open).transpose().map(Journal).map_err(wrong)
     }
 
-    fn write(&mut self, cluster: &str, what: &Value) {
+    pub(super) fn write(&mut self, cluster: &str, what: &Value) {
         let Some(file) = &mut self.0 else { return };
         let time = jiff::Timestamp::now().to_string();
         let mut line = json!({"time": time, "cluster": cluster});

@@ -38,6 +38,7 @@ mod twice;
 mod update;
 mod vendor;
 mod verify;
+mod waves;
 
 pub(crate) use args::Cli;
 use args::Command;

@@ -9,6 +9,7 @@ use fleetc::plan::file::PlanFile;
 use fleetc::plan::guard::Limits;
 use fleetc::plan::report::{self as plan_report, Detail};
 use fleetc::plan::{ClusterPlan, Removals, SlicePlan, Status};
+use fleetc::rollout::Rollout;
 use fleetc::span::Span;
 
 use super::args::{Color, Format, Plan};
@@ -34,7 +35,8 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
     let limits = Limits { deletes: args.planning.max_deletes, removals: args.planning.max_removals };
     let clusters: Vec<ClusterPlan> = planning.plan(limits).into_iter().map(|(plan, _)| plan).collect();
     let options = planning.targets.first().map(|target| target.input.options.clone()).unwrap_or_default();
-    let file = PlanFile { fleet: planning.name.clone(), options, clusters };
+    let rollout = if args.no_rollout { Rollout::default() } else { planning.rollout(clusters.iter()) };
+    let file = PlanFile { fleet: planning.name.clone(), options, clusters, rollout };
     let mut diagnostics = std::mem::take(&mut planning.diagnostics);
     if file.clusters.iter().all(|plan| plan.failed.is_none() && plan.slices.is_empty()) {
         let message = "no application is planned";
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
             print_json(&data);
         }
         Format::Sarif => planning.session.print_json(&diagnostics, serde_json::Value::Null),
-        Format::Human if args.markdown => print_out(&plan_report::markdown(&file.clusters)),
+        Format::Human if args.markdown => print_out(&plan_report::markdown(&file.clusters, &file.rollout)),
         Format::Human | Format::Github => {
             let color = match fleet.color {
                 Color::Always => true,
@@ -67,6 +69,7 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
                 Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
             };
             print_out(&plan_report::human(&file.clusters, Detail { verbose: fleet.verbose, color }));
+            print_out(&plan_report::waves(&file.rollout));
         }
     }
     let code = report::exit_code(&diagnostics, answer_is_no(&file.clusters, args.exit_code));

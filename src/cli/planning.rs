@@ -18,11 +18,12 @@ use fleetc::k8s::glob::Glob;
 use fleetc::k8s::selector::Selector;
 use fleetc::machine::Machine;
 use fleetc::plan::{
-    self, ClusterInput, ClusterPlan, Context, DesiredSlice, Filter, Ground, HookRuns, LiveApplication, Options, Prune,
-    Removals,
+    self, ClusterInput, ClusterPlan, Context, DesiredSlice, Filter, Fleetwide, Ground, HookRuns, LiveApplication,
+    Options, Prune, Removals,
 };
 use fleetc::read::Fleet;
 use fleetc::resolve::ResolvedUnit;
+use fleetc::rollout::{Rollout, Rule};
 use fleetc::span::Span;
 use fleetc::yaml::Node;
 
@@ -43,6 +44,12 @@ pub(crate) struct Planning {
     pub(crate) targets: Vec<Target>,
     /// How many requests to a cluster at a time, and when it must be done.
     pub(crate) run: RunOptions,
+    /// `rollout` of fleet.yaml.
+    pub(crate) rules: Vec<Rule>,
+    /// By cluster: its wave by each of the rules.
+    waves: BTreeMap<String, Vec<usize>>,
+    /// The ApplicationSets that there are.
+    sets: BTreeSet<String>,
 }
 
 /// A cluster.
@@ -129,7 +136,29 @@ impl Planning {
         });
         let targets = targets.collect();
         let run = RunOptions { requests: shared.options.in_flight, ..RunOptions::default() };
-        Ok(Planning { session, diagnostics, name, driver, targets, run })
+        let rules = fleet.rollout.clone();
+        let waves = named.iter().filter_map(|(name, place)| Some((*name, fleet.clusters.get(*place)?)));
+        let waves =
+            waves.map(|(name, cluster)| (name.clone(), rules.iter().map(|rule| rule.wave_of(name, cluster)).collect()));
+        let declared = fleet.application_sets.iter();
+        let declared = declared.map(|set| plan::set_name(&set.instance, &format!("{}/{}", set.namespace, set.name)));
+        let entries = sites.values().flat_map(|site| &site.index.applications);
+        let made = entries.map(|entry| plan::set_name(&entry.key.instance, &entry.application_set));
+        let sets = declared.chain(made).collect();
+        let waves = waves.collect();
+        Ok(Planning { session, diagnostics, name, driver, targets, run, rules, waves, sets })
+    }
+
+    /// In which waves these plans go: one for each target, in their order.
+    pub(crate) fn rollout<'p>(&self, plans: impl Iterator<Item = &'p ClusterPlan>) -> Rollout {
+        let wave_of = |rule: usize, cluster: &str| {
+            self.waves.get(cluster).and_then(|waves| waves.get(rule)).copied().unwrap_or_default()
+        };
+        let fleet = Fleetwide { rules: &self.rules, wave_of: &wave_of, sets: &self.sets };
+        // A cluster that the fleet has nothing for and that cannot be reached holds up nobody.
+        let planned: Vec<(&ClusterInput, &ClusterPlan)> =
+            self.targets.iter().map(|target| &target.input).zip(plans).collect();
+        plan::waves(&fleet, &planned)
     }
 
     /// Plans every cluster, and bounds the run. A plan for each target, in their order, and the ground that its slices stand on.

@@ -1,6 +1,7 @@
 //! From the arguments of a command and what the fleet says to connections with clusters.
 
 use std::path::Path;
+use std::time::Duration;
 
 use fleetc::cluster::Cluster;
 use fleetc::diag::{Cause, Diagnostic, did_you_mean};
@@ -15,6 +16,10 @@ use super::args::ConnectionArgs;
 /// Where credentials come from.
 pub(crate) fn options(args: &ConnectionArgs, fleet: &Fleet) -> ConnectOptions {
     let namespaces = fleet.instances.iter().map(|(name, instance)| (name.clone(), instance.namespace.clone()));
+    let mut timeouts = Timeouts::default();
+    if let Some(seconds) = args.request_timeout {
+        timeouts.request = Duration::from_secs(seconds);
+    }
     ConnectOptions {
         contexts: args.contexts.clone(),
         declared: fleet.contexts.clone(),
@@ -22,7 +27,7 @@ pub(crate) fn options(args: &ConnectionArgs, fleet: &Fleet) -> ConnectOptions {
         management: args.management_context.clone(),
         namespaces: namespaces.collect(),
         programs: Programs::named(&args.allow_exec),
-        timeouts: Timeouts::default(),
+        timeouts,
     }
 }
 

@@ -19,6 +19,7 @@ fn entry(name: &str, text: &str) -> (Entry, String, Arc<str>) {
         impersonate: None,
         windows: Vec::new(),
         application_set: String::new(),
+        step: None,
         parent: None,
         sources: vec![SourceRecord { repo_url: "https://g/r".into(), path: name.into(), ..SourceRecord::default() }],
         namespace: "shop".into(),

@@ -3,6 +3,7 @@
 //! What decides is `applicationset/utils/utils.go` (`RenderTemplateParams`) and `applicationset/controllers/template/template.go`: an empty row leaves
 //! the template as it is, without the default finalizer; the namespace is always the set's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::combine::fill;
@@ -14,6 +15,8 @@ use super::templating::Data;
 use super::{AppOrigin, Unit};
 use crate::application::Application;
 use crate::argo::{Lowering, lower, map_strings, normalize, tables};
+use crate::diag::Diagnostic;
+use crate::rollout::Step;
 use crate::span::Span;
 use crate::yaml::{Map, Node, sigs};
 
@@ -35,6 +38,11 @@ impl Set<'_> {
         let base = self.spec.get("template").cloned().unwrap_or_else(Node::null);
         let preserve =
             self.spec.at(&["syncPolicy", "preserveResourcesOnDeletion"]).and_then(Node::as_bool).unwrap_or_default();
+        let strategy = self.spec.get("strategy").filter(|strategy| !strategy.is_null());
+        for problem in strategy.into_iter().flat_map(Step::problems) {
+            self.problems.push(problem);
+        }
+        let mut twice: BTreeSet<(Option<usize>, usize)> = BTreeSet::new();
         for entry in self.spec.get("generators").and_then(Node::as_seq).unwrap_or_default() {
             let Ok(results) = self.run(entry, None, Level::Top) else { continue };
             for (kind, rows) in results {
@@ -48,7 +56,18 @@ impl Set<'_> {
                 let template = Template { node, rendered, finalizer: !preserve && !has_finalizers };
                 for row in &rows {
                     if let Ok(application) = self.application(&template, row) {
-                        out.push((application, self.origin(row)));
+                        let step = strategy.and_then(|strategy| Step::of(strategy, &application.labels));
+                        if let Some((Step { number, .. }, Some((second, span)))) = &step
+                            && twice.insert((*number, *second))
+                        {
+                            let message = format!(
+                                "the Application `{}` is in the steps {} and {second}; the first counts",
+                                application.key,
+                                number.unwrap_or_default()
+                            );
+                            self.problems.push(Diagnostic::warning("rollout/step", *span, message));
+                        }
+                        out.push((application, self.origin(row, step.map(|(step, _)| step))));
                     }
                 }
             }
@@ -107,13 +126,14 @@ impl Set<'_> {
         self.spec.get("template").map_or(self.declared.span, Node::span).or(self.declared.span)
     }
 
-    fn origin(&self, row: &Row) -> Arc<AppOrigin> {
+    fn origin(&self, row: &Row, step: Option<Step>) -> Arc<AppOrigin> {
         let name = format!("{}/{}", self.declared.namespace, self.declared.name);
         Arc::new(AppOrigin {
             application_set: Some((name, self.declared.span)),
             generators: row.steps.iter().map(|step| (**step).clone()).collect(),
             template: Some(self.template_span()),
             parent: self.declared.parent.clone(),
+            step,
         })
     }
 }

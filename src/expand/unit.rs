@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::application::{AppKey, Application};
 use crate::question::Question;
+use crate::rollout::Step;
 use crate::source::SourceRequest;
 use crate::span::Span;
 
@@ -30,6 +31,8 @@ pub struct AppOrigin {
     pub template: Option<Span>,
     /// The application whose rendered objects held it (app-of-apps).
     pub parent: Option<AppKey>,
+    /// Its step, where its ApplicationSet goes in steps (`rollingSync`).
+    pub step: Option<Step>,
 }
 
 /// A generator that contributed to a row.

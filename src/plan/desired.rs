@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::inventory::{PART_OF_LABEL, ParentName, SliceKey};
 use crate::k8s::object::{Gvk, ObjectId};
 use crate::k8s::order::{self, Phase, Role};
+use crate::rollout::Step;
 use crate::span::FileId;
 use crate::yaml::{self, Dialect, Limits, Map, Node, json};
 
@@ -45,6 +46,10 @@ pub struct DesiredSlice {
     pub state: SliceState,
     /// `spec.project`.
     pub project: String,
+    /// The ApplicationSet that made it, with the instance in front where there are several; empty for none.
+    pub set: String,
+    /// Its step there.
+    pub step: Option<Step>,
     /// Its objects, hooks included, in the order of the files.
     pub objects: Vec<Desired>,
     /// Namespaces to make sure of.
@@ -261,6 +266,8 @@ impl DesiredSlice {
                 State::Ok => SliceState::Fresh,
             },
             project: entry.project.clone(),
+            set: set_name(&entry.key.instance, &entry.application_set),
+            step: entry.step.clone(),
             objects: Vec::new(),
             namespaces: entry.namespaces.iter().map(namespace).collect(),
             policy: Policy::of(entry.sync_policy.as_ref(), &entry.sync_options, &entry.finalizers),
@@ -328,6 +335,11 @@ impl DesiredSlice {
 fn heals(policy: Option<&Node>) -> bool {
     let flag = |key: &str| policy.and_then(|policy| policy.at(&["automated", key])).and_then(Node::as_bool);
     flag("selfHeal") == Some(true) && flag("enabled") != Some(false)
+}
+
+/// An ApplicationSet (`namespace/name`) of an instance; empty for none.
+pub fn set_name(instance: &str, set: &str) -> String {
+    if instance.is_empty() || set.is_empty() { set.to_owned() } else { format!("{instance}/{set}") }
 }
 
 fn namespace(record: &crate::bundle::NamespaceRecord) -> DesiredNamespace {

@@ -18,11 +18,12 @@ use crate::inventory::{Parent, ParentName, SliceKey};
 use crate::k8s::difference::ChangedField;
 use crate::k8s::object::Gvk;
 use crate::k8s::order::Phase;
+use crate::rollout::Rollout;
 use crate::span::FileId;
 use crate::yaml::{Map, Node, json};
 
 /// The version of the format that is written: major and minor.
-const FORMAT: (u32, u32) = (1, 0);
+const FORMAT: (u32, u32) = (1, 1);
 
 /// A plan of a fleet.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,8 @@ pub struct PlanFile {
     pub options: Options,
     /// The plans of the clusters, by name.
     pub clusters: Vec<ClusterPlan>,
+    /// In which waves they go.
+    pub rollout: Rollout,
 }
 
 const PHASES: [(Phase, &str); 6] = [
@@ -152,6 +155,7 @@ impl PlanFile {
                 ]),
             ),
             ("clusters", list(&self.clusters, cluster)),
+            ("rollout", self.rollout.to_node()),
         ])
     }
 }
@@ -297,7 +301,8 @@ impl PlanFile {
         };
         let clusters =
             items(&whole, "clusters").iter().map(|node| read_cluster(node, &fleet)).collect::<Result<_, _>>()?;
-        Ok(PlanFile { fleet, options, clusters })
+        let rollout = whole.get("rollout").map_or_else(|| Ok(Rollout::default()), Rollout::from_node)?;
+        Ok(PlanFile { fleet, options, clusters, rollout })
     }
 }
 
@@ -486,7 +491,7 @@ mod tests {
             ..ClusterPlan::default()
         };
         let options = Options { prune: Prune::Never, take_ownership: true, ..Options::default() };
-        PlanFile { fleet: "platform".into(), options, clusters: vec![cluster] }
+        PlanFile { fleet: "platform".into(), options, clusters: vec![cluster], rollout: Rollout::default() }
     }
 
     #[test]
@@ -504,7 +509,7 @@ mod tests {
         let text = sample().to_text().expect("JSON");
         let refused = |text: String| PlanFile::parse(&text).expect_err("refused");
         assert!(refused(text.replace("\"wave\":-3", "\"wave\":-4")).contains("checksum"));
-        assert!(refused(text.replace("\"format\":\"1.0\"", "\"format\":\"2.0\"")).contains("format 2.0"));
+        assert!(refused(text.replace("\"format\":\"1.1\"", "\"format\":\"2.0\"")).contains("format 2.0"));
         assert!(refused("{}".to_owned()).contains("no plan"));
         assert!(refused(text.get(..40).unwrap_or_default().to_owned()).contains("no JSON"));
         // A newer minor format has more fields; its checksum is over all of them.

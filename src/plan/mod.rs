@@ -34,6 +34,7 @@ pub mod survey;
 mod talk;
 mod tracker;
 pub mod verify;
+mod waves;
 
 use crate::k8s::difference;
 
@@ -41,7 +42,7 @@ pub use crate::k8s::difference::ChangedField;
 pub use action::{Action, ClusterPlan, Same, Seen, SlicePlan, Status, Verb};
 pub use cluster::cluster;
 pub use deployer::Deployer;
-pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState};
+pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState, set_name};
 pub use ground::{Ground, item_reference};
 pub use history::{Applied, Hold, remember};
 pub use input::{ClusterInput, Filter, HookRuns, LeavingObjects, Options, Prune, Removals};
@@ -53,3 +54,4 @@ pub use record::Record;
 pub use slice::{removal, slice};
 pub use talk::{Talk, Trouble};
 pub use tracker::{Fight, LiveApplication, applications};
+pub use waves::{Fleetwide, waves};

@@ -4,6 +4,7 @@
 
 use crate::bundle::Entry;
 use crate::digest::Digest;
+use crate::rollout::Step;
 use crate::yaml::{Map, Node};
 
 use super::history::{self, Applied, Hold};
@@ -32,11 +33,13 @@ pub struct Record {
     pub hold: Option<Hold>,
     /// Earlier applies, the last one first.
     pub history: Vec<Applied>,
+    /// Its ApplicationSet and its step there, where that says `deletionOrder: Reverse`: when the set is gone nobody else knows.
+    pub leaving: Option<(String, Step)>,
     /// What else is recorded.
     pub rest: Map,
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "project",
     "cluster",
     "bundle",
@@ -51,6 +54,7 @@ const KEYS: [&str; 14] = [
     "installed",
     "hold",
     "history",
+    "rollingSync",
 ];
 
 impl Record {
@@ -71,6 +75,10 @@ impl Record {
             installed: false,
             hold: None,
             history: Vec::new(),
+            leaving: entry.step.clone().filter(|step| step.reverse && step.number.is_some()).map(|step| {
+                let set = super::desired::set_name(&entry.key.instance, &entry.application_set);
+                (set, Step { at_once: None, ..step })
+            }),
             rest: Map::new(),
         }
     }
@@ -100,6 +108,13 @@ impl Record {
         }
         if !self.history.is_empty() {
             set("history", history::to_node(&self.history));
+        }
+        if let Some((name, step)) = &self.leaving {
+            let mut node = step.to_node();
+            if let Some(map) = node.map_mut() {
+                map.insert("set", Node::str(name.as_str()));
+            }
+            set("rollingSync", node);
         }
         Node::map(map)
     }
@@ -131,6 +146,9 @@ impl Record {
             installed: flag("installed"),
             hold: node.get("hold").and_then(Hold::read),
             history: history::read(node.get("history")),
+            leaving: node
+                .get("rollingSync")
+                .and_then(|node| Some((node.get("set")?.as_str()?.to_owned(), Step::from_node(node)?))),
             rest,
         }
     }

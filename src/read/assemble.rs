@@ -86,6 +86,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
     let joining = survey.options.joining.clone();
     let parts = Parts { declared: registered, joining, configuration, instances: enabled.collect() };
     let clusters = clusters::registry(parts, &mut diagnostics);
+    diagnostics.extend(crate::rollout::check(&configuration.rollout, &clusters));
 
     declared.applications.sort_by(|a, b| a.key.cmp(&b.key));
     declared.application_sets.sort_by(|a, b| set_key(a).cmp(&set_key(b)));
@@ -106,6 +107,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         shared: configuration.shared.clone(),
         apply: configuration.apply.clone(),
         publish: configuration.publish.clone(),
+        rollout: configuration.rollout.clone(),
         secrets: configuration.secrets,
         answers: survey.answers,
         plugins: configuration.plugins.clone(),

@@ -61,6 +61,8 @@ pub struct Fleet {
     pub apply: Apply,
     /// Where bundles are published.
     pub publish: Publish,
+    /// In which waves changes go over clusters, from fleet.yaml; the first that is about an application counts.
+    pub rollout: Vec<crate::rollout::Rule>,
     /// What happens to Secrets with clear data.
     pub secrets: SecretPolicy,
     /// Plugins that may render, from fleet.yaml.

@@ -27,6 +27,7 @@ mod e2e_order;
 #[cfg(all(feature = "host", unix))]
 mod e2e_owners;
 #[cfg(all(feature = "host", unix))]
+mod e2e_rollout;
 mod e2e_slices;
 #[cfg(all(feature = "host", unix))]
 mod e2e_takeover;
@@ -68,3 +69,4 @@ mod takeover;
 mod tidy;
 #[cfg(feature = "host")]
 mod tracing;
+mod waves_command;

@@ -366,7 +366,7 @@ fn no_value_of_a_secret_is_in_any_output() {
         let shown = report::human(&plans, Detail { verbose: true, color: false });
         let file = file::PlanFile { fleet: "platform".into(), clusters: plans.to_vec(), ..Default::default() };
         let inventory = json::to_json(&parents[0].manifest().expect("a manifest")).expect("JSON");
-        for text in [shown, report::markdown(&plans), file.to_text().expect("JSON"), inventory] {
+        for text in [shown, report::markdown(&plans, &Default::default()), file.to_text().expect("JSON"), inventory] {
             let leaked: Vec<&str> = values.into_iter().filter(|value| text.contains(value)).collect();
             assert!(leaked.is_empty(), "{leaked:?} in {text}");
         }

@@ -5,6 +5,7 @@ mod diff;
 mod lint;
 mod publish;
 mod rbac;
+mod rollout;
 mod running;
 mod takeover;
 
@@ -20,6 +21,7 @@ pub(crate) use diff::Diff;
 pub(crate) use lint::Lint;
 pub(crate) use publish::{LayoutChoice, Publish, ServiceChoice};
 pub(crate) use rbac::RbacArgs;
+pub(crate) use rollout::RolloutArgs;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
 pub(crate) use takeover::{Adopt, Init, Verify};
 
@@ -186,6 +188,9 @@ pub(crate) struct ConnectionArgs {
     /// A program that may be run for credentials (`aws`, `gke-gcloud-auth-plugin`, `kubelogin`); may be repeated
     #[arg(long, value_name = "PROGRAM", value_delimiter = ',')]
     pub(crate) allow_exec: Vec<String>,
+    /// How long a request may take before the cluster counts as not answering, in seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) request_timeout: Option<u64>,
 }
 
 /// Which slices (an application on a cluster) are meant. All patterns are globs; several of one kind are alternatives.
@@ -261,6 +266,8 @@ pub(crate) struct Apply {
     /// Apply what rollbacks hold, too, and end those holds
     #[arg(long)]
     pub(crate) release: bool,
+    #[command(flatten)]
+    pub(crate) rollout: RolloutArgs,
     /// Append what is done to this file, one JSON object a line. It is a log only: what an apply knows is on the clusters
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
@@ -268,7 +275,7 @@ pub(crate) struct Apply {
 
 const APPLY_HELP: &str = "DIR is the folder of a fleet: it is planned, shown and, when somebody agrees, applied. A file in its place is a plan that `fleetc \
 plan -o FILE` saved: it is applied without asking, application by application; what has changed since is left alone and reported. An apply \
-that was cut off is resumed by running it again, on any machine.";
+that was cut off is resumed by running it again, on any machine; a rollout that is paused goes on with `--continue`.";
 
 /// `--wait`.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,6 +317,9 @@ pub(crate) struct Plan {
     /// Show what would change if this field manager applied (`argocd-controller`, `kubectl`): for moving to fleetc
     #[arg(long, value_name = "MANAGER")]
     pub(crate) compare_as: Option<String>,
+    /// Leave out in which waves it goes, so that `apply` does everything at once
+    #[arg(long)]
+    pub(crate) no_rollout: bool,
     /// After so many seconds a cluster that is not done counts as failed
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,

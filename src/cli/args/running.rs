@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Apply, ConnectionArgs, FilterArgs, FleetArgs, PlanningArgs, WaitChoice};
+use super::{Apply, ConnectionArgs, FilterArgs, FleetArgs, PlanningArgs, RolloutArgs, WaitChoice};
 
 /// What `drift` and `status` share.
 #[derive(Args, Debug)]
@@ -52,6 +52,8 @@ pub(crate) fn applying(planning: PlanningArgs, yes: bool, timeout: u64) -> Apply
         ignore_windows: false,
         journal: None,
         release: false,
+        // What was on the clusters before comes back at once.
+        rollout: RolloutArgs { go_on: Vec::new(), max_failures: None, no_rollout: true },
     }
 }
 

@@ -18,7 +18,7 @@ mod target;
 pub use access::{Access, Kubeconfigs};
 pub use connect::{ConnectOptions, Reached, connect, through};
 pub use connection::{ClusterConnection, Timeouts};
-pub use driver::{Driver, RunOptions};
+pub use driver::{Driver, Lead, News, RunOptions, Start};
 pub use exec::Programs;
 pub use inspect::Inspection;
 pub use target::{Target, by_config, contexts, target};

@@ -114,6 +114,32 @@ pub fn health(object: &Node, scripts: &Scripts) -> Result<Option<Health>, String
     Ok(conditions::health(object).map(made(By::Conditions)))
 }
 
+/// Built-in kinds without a status: nobody can tell how they are, however long they are looked at.
+const UNCHECKED: [(&str, &str); 17] = [
+    ("", "ConfigMap"),
+    ("", "Secret"),
+    ("", "ServiceAccount"),
+    ("", "LimitRange"),
+    ("", "Endpoints"),
+    ("rbac.authorization.k8s.io", "Role"),
+    ("rbac.authorization.k8s.io", "RoleBinding"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    ("networking.k8s.io", "NetworkPolicy"),
+    ("networking.k8s.io", "IngressClass"),
+    ("storage.k8s.io", "StorageClass"),
+    ("scheduling.k8s.io", "PriorityClass"),
+    ("node.k8s.io", "RuntimeClass"),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
+];
+
+/// Whether objects of a kind may have a health: others need not be read to be judged.
+pub fn is_checked(gvk: &Gvk, scripts: &Scripts) -> bool {
+    scripts.of(gvk).is_some() || !UNCHECKED.iter().any(|(group, kind)| gvk.is(group, kind))
+}
+
 /// The annotation finalizer that Argo CD puts on hooks: such an object being deleted is judged as any other (pkg/sync/hook).
 const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
 

@@ -6,14 +6,18 @@ use super::lines;
 use super::{Group, counts, groups, summary};
 use crate::plan::action::ClusterPlan;
 use crate::report::{BUDGET, Line, diff_block, escaped};
+use crate::rollout::Rollout;
+
+/// Bytes of it for the waves.
+const WAVES: usize = 6_000;
 
 /// Plans as Markdown, short enough for a comment.
-pub fn markdown(plans: &[ClusterPlan]) -> String {
-    within(plans, BUDGET)
+pub fn markdown(plans: &[ClusterPlan], rollout: &Rollout) -> String {
+    within(plans, rollout, BUDGET)
 }
 
 /// Plans as Markdown of at most so many bytes.
-pub(super) fn within(plans: &[ClusterPlan], budget: usize) -> String {
+pub(super) fn within(plans: &[ClusterPlan], rollout: &Rollout, budget: usize) -> String {
     let counts = counts(plans);
     let mut out = format!("### Plan\n\n{}\n", escaped(&summary(&counts)));
     let mut alarms = states(plans, false);
@@ -33,6 +37,19 @@ pub(super) fn within(plans: &[ClusterPlan], budget: usize) -> String {
     }
     for alarm in alarms {
         add(&mut out, &format!("- {}\n", escaped(&alarm)));
+    }
+    let waves = rollout.describe();
+    if !waves.is_empty() {
+        add(&mut out, "\n#### Waves\n\n");
+    }
+    let begin = out.len();
+    for line in &waves {
+        let depth = if line.starts_with(' ') { "  " } else { "" };
+        if out.len() - begin > WAVES.min(budget / 4) {
+            add(&mut out, "- …\n");
+            break;
+        }
+        add(&mut out, &format!("{depth}- {}\n", escaped(line.trim_start())));
     }
     let groups = groups(plans);
     // Two thirds for what is shown in full; what has no place there still gets its line.

@@ -13,12 +13,18 @@ use std::collections::BTreeMap;
 
 use super::action::{Action, ClusterPlan, SlicePlan, Status, Verb};
 use crate::report::plural;
+use crate::rollout::Rollout;
 use crate::yaml::json;
 
 pub use crate::report::Detail;
 pub use drift::drift;
 pub use human::human;
 pub use markdown::markdown;
+
+/// In which waves a plan goes, as text; empty where everything goes at once.
+pub fn waves(rollout: &Rollout) -> String {
+    rollout.describe().iter().map(|line| format!("{}\n", crate::report::clean(line))).collect()
+}
 
 /// Where a slice is.
 #[derive(Clone, Copy, Debug)]

@@ -149,7 +149,7 @@ fn markdown_fits_into_a_comment() {
             cluster(&format!("c{at:03}"), vec![slice("shop", actions)])
         })
         .collect();
-    let text = markdown(&many);
+    let text = markdown(&many, &Rollout::default());
     assert!(text.len() <= 60_000 && text.len() > 30_000, "{}", text.len());
     assert!(text.contains("everything in it goes with it"), "a danger is never cut");
     assert!(
@@ -158,12 +158,13 @@ fn markdown_fits_into_a_comment() {
             && text.contains("not shown in full"),
         "{text}"
     );
-    let tiny = super::markdown::within(&many, 700);
+    let tiny = super::markdown::within(&many, &Rollout::default(), 700);
     assert!(tiny.len() <= 700 && tiny.contains("and more"), "{tiny}");
     let one = [cluster("eu", vec![slice("a_b<i>", vec![action("ConfigMap shop/a", Verb::Create)])])];
     assert!(
-        markdown(&one).contains("#### a\\_b&lt;i> on eu\n\n```diff\n+  + create ConfigMap shop/a\n```"),
+        markdown(&one, &Rollout::default())
+            .contains("#### a\\_b&lt;i> on eu\n\n```diff\n+  + create ConfigMap shop/a\n```"),
         "{}",
-        markdown(&one)
+        markdown(&one, &Rollout::default())
     );
 }

@@ -7,6 +7,7 @@ mod apply;
 mod facts;
 mod json_schema;
 mod lint;
+mod rollout;
 mod table;
 
 pub use json_schema::json_schema;
@@ -24,6 +25,7 @@ use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
 use crate::k8s::glob::Glob;
 use crate::k8s::selector::{Selector, Values};
 use crate::path::{FilePath, TreePath};
+use crate::rollout::Rule;
 use crate::source::without_credentials;
 use crate::span::{Span, Spanned};
 use crate::world::World;
@@ -61,6 +63,8 @@ pub struct Configuration {
     pub apply: Apply,
     /// `publish`.
     pub publish: Publish,
+    /// `rollout`, in their order.
+    pub rollout: Vec<Rule>,
     /// `secrets`.
     pub secrets: SecretPolicy,
     /// `plugins`.
@@ -289,6 +293,7 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
     }
     value.lint = document.get("lint").map(|node| lint::lower(node, found)).unwrap_or_default();
     value.policies = lint::policies(document, found);
+    value.rollout = rollout::lower(document, found);
     value.output = output(document);
     value.secrets = match document.get("secrets").and_then(Node::as_str) {
         Some("allow") => SecretPolicy::Allow,

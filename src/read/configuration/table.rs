@@ -1,6 +1,6 @@
 //! The fields of `fleet.yaml`: the one source for reading it, for its errors, and for its JSON Schema.
 
-use crate::argo::schema::Shape::{Bool, Int, List, Map, OneOf, Raw, String, Struct};
+use crate::argo::schema::Shape::{Bool, Int, IntOrString, List, Map, OneOf, Raw, String, Struct};
 use crate::argo::schema::{Field, Type, opt, req};
 use crate::argo::tables::LABEL_SELECTOR;
 use crate::cluster::{FACTS_API_VERSION, FACTS_KIND};
@@ -30,6 +30,9 @@ pub(super) static FLEET: Type = Type::closed(
         opt("engines", Struct(&ENGINES)).doc("Whose semantics the fleet is compiled with."),
         opt("output", Struct(&OUTPUT)).doc("How bundles are laid out."),
         opt("apply", Struct(&APPLY)).doc("How the fleet is planned and applied."),
+        opt("rollout", List(&Struct(&ROLLOUT))).doc(
+            "In which waves changes go over the clusters; for each application the first entry counts that is about it. Applications that no entry is about go at once.",
+        ),
         opt("applications", List(&Struct(&APPLICATION_RULE)))
             .doc("What holds for single applications; for each field the first entry counts that has it and that an application's name matches."),
         opt("plugins", List(&Struct(&PLUGIN)))
@@ -181,6 +184,39 @@ static CONFLICT: Type = Type::closed(
         ),
         req("action", OneOf(&["yield", "fail", "take"])).must()
             .doc("Leave the field to the other manager, stop, or take it."),
+    ],
+);
+
+static ROLLOUT: Type = Type::closed(
+    "Rollout",
+    &[
+        opt("name", String).doc("For people, and for `--continue`."),
+        opt("applications", List(&String)).doc("Globs of names of Applications that it is about, as `--app` takes them; default all."),
+        opt("projects", List(&String)).doc("Globs of projects that it is about; default all."),
+        opt("maxFailures", IntOrString)
+            .doc("How many clusters may fail in all waves together, as a number or percent; default what the waves say."),
+        opt("timeout", String).doc(
+            "How long the work on a cluster may take, as in `15m`; then it is given up and counts as failed. Default: what its waits and the requests to it take.",
+        ),
+        req("waves", List(&Struct(&ROLLOUT_WAVE))).must()
+            .doc("The waves in their order. Clusters that are in none go last, in a wave `rest`."),
+    ],
+);
+
+static ROLLOUT_WAVE: Type = Type::closed(
+    "RolloutWave",
+    &[
+        opt("name", String).doc("For people, and for `--continue`."),
+        opt("clusters", List(&String))
+            .doc("Globs of names of clusters. A wave without `clusters` and `selector`, at the end, has all that are in no other."),
+        opt("selector", Struct(&LABEL_SELECTOR)).ptr().doc("Clusters with these labels are in it, too."),
+        opt("maxUpdate", IntOrString)
+            .doc("How many clusters are worked on at once, as a number or percent (rounded down, at least one); default all."),
+        opt("maxFailures", IntOrString)
+            .doc("How many clusters may fail before the rollout stops, as a number or percent (rounded down); default none."),
+        opt("soak", String).doc("How long its clusters must have been well before the next wave begins, as in `10m`; they are looked at again then."),
+        opt("pause", Bool).doc("Whether the next wave waits until somebody agrees: on a terminal, or with `--continue`."),
+        opt("health", Bool).doc("`false`: it is over when its objects are applied, whether they become healthy or not."),
     ],
 );
 

@@ -1,9 +1,9 @@
 //! Clusters in memory behind HTTP on loopback, many in one process: their clocks go with the real one.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use fleetc::api::{Content, Method, Request, Response};
+use fleetc::api::{Content, Method, Millis, Request, Response};
 use fleetc::memory_cluster::{MemoryCluster, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,12 +18,23 @@ pub(crate) enum Mood {
     Hangs,
     /// It answers 500 to everything.
     Fails,
+    /// It takes what would change something and never answers.
+    HangsAtWork,
+    /// What would change something takes a while.
+    Slow,
+    /// It forbids to write ConfigMaps.
+    Forbids,
 }
+
+/// How long [`Mood::Slow`] takes.
+const SLOW: Duration = Duration::from_millis(2_000);
 
 /// A server and its cluster.
 pub(crate) struct Served {
     pub(crate) url: String,
     pub(crate) cluster: Arc<Mutex<MemoryCluster>>,
+    /// How it behaves from now on.
+    pub(crate) mood: Arc<Mutex<Mood>>,
 }
 
 /// Starts a server on a runtime.
@@ -31,18 +42,25 @@ pub(crate) fn serve(runtime: &Runtime, seed: u32, mood: Mood) -> Served {
     let cluster = Arc::new(Mutex::new(MemoryCluster::new(Settings { seed, ..Settings::default() })));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let shared = Arc::clone(&cluster);
+    let mood = Arc::new(Mutex::new(mood));
+    let (shared, moods) = (Arc::clone(&cluster), Arc::clone(&mood));
+    // One base for all connections: by one of its own each new one would set the clock forward, and the older ones' clocks would stand still.
+    let start = cluster.lock().unwrap_or_else(PoisonError::into_inner).now();
     let begin = Instant::now();
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(talk(stream, Arc::clone(&shared), begin, mood));
+            tokio::spawn(talk(stream, Arc::clone(&shared), (start, begin), Arc::clone(&moods)));
         }
     });
-    Served { url, cluster }
+    Served { url, cluster, mood }
 }
 
-async fn talk(mut stream: TcpStream, cluster: Arc<Mutex<MemoryCluster>>, begin: Instant, mood: Mood) -> Option<()> {
-    let start = cluster.lock().unwrap_or_else(PoisonError::into_inner).now();
+async fn talk(
+    mut stream: TcpStream,
+    cluster: Arc<Mutex<MemoryCluster>>,
+    (start, begin): (Millis, Instant),
+    mood: Arc<Mutex<Mood>>,
+) -> Option<()> {
     let mut bytes = Vec::new();
     loop {
         let head = loop {
@@ -60,11 +78,26 @@ async fn talk(mut stream: TcpStream, cluster: Arc<Mutex<MemoryCluster>>, begin: 
             }
         }
         let body = String::from_utf8(bytes.drain(..length).collect()).ok()?;
+        let request = request(&head, body)?;
+        let mood = *mood.lock().unwrap_or_else(PoisonError::into_inner);
+        let works = !request.is_harmless();
+        if mood == Mood::Hangs || (mood == Mood::HangsAtWork && works) {
+            std::future::pending::<()>().await;
+        }
+        if mood == Mood::Slow && works {
+            tokio::time::sleep(SLOW).await;
+        }
+        let forbidden =
+            mood == Mood::Forbids && request.method == Method::Patch && request.path.contains("/configmaps/");
+        let refusal = |status, message: &str| Response {
+            status,
+            retry_after: None,
+            text: format!("{{\"message\":\"{message}\"}}").into(),
+        };
         let response = match mood {
-            Mood::Hangs => std::future::pending().await,
-            Mood::Fails => Response { status: 500, retry_after: None, text: r#"{"message":"etcd is down"}"#.into() },
-            Mood::Well => {
-                let request = request(&head, body)?;
+            Mood::Fails => refusal(500, "etcd is down"),
+            Mood::Forbids if works && forbidden => refusal(403, "configmaps are forbidden here"),
+            _ => {
                 let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
                 cluster.advance(start + u64::try_from(begin.elapsed().as_millis()).ok()?);
                 cluster.answer(&request)
