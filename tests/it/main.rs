@@ -31,6 +31,7 @@ mod e2e_rollout;
 mod e2e_slices;
 #[cfg(all(feature = "host", unix))]
 mod e2e_takeover;
+mod e2e_webhook;
 mod examples;
 #[cfg(feature = "host")]
 mod faults;
