@@ -2,7 +2,7 @@
 //! roles that Kubernetes does not expand. Writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fleetc::bundle::Bundle;
@@ -28,8 +28,12 @@ pub(crate) fn run(args: &Check, file: &Path) -> ExitCode {
     let mut diagnostics = std::mem::take(&mut assembly.diagnostics);
     let (session, fleet) = (&assembly.session, &assembly.fleet);
     let usage = |message: String| Diagnostic::error("rbac/file", Span::NONE, message).cause(Cause::Usage);
+    let file = match policy_file(file) {
+        Ok(file) => file,
+        Err(why) => return session.refuse(usage(why).into()),
+    };
     let shown = file.display().to_string();
-    let policy = match std::fs::read(file) {
+    let policy = match std::fs::read(&file) {
         Err(error) => Err(error.to_string()),
         Ok(bytes) => Policy::read(&bytes).map(|policy| (policy, bytes)),
     };
@@ -75,6 +79,44 @@ pub(crate) fn run(args: &Check, file: &Path) -> ExitCode {
     }
     let warned = diagnostics.iter().any(|found| found.code == "rbac/no-effect");
     ExitCode::from(report::exit_code(&diagnostics, warned))
+}
+
+/// The file itself, or the one file below a folder that holds the ConfigMap argocd-rbac-cm.
+fn policy_file(path: &Path) -> Result<PathBuf, String> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let (mut found, mut todo) = (Vec::new(), vec![path.to_owned()]);
+    while let Some(folder) = todo.pop() {
+        // Bundles hold what was rendered, not what was written.
+        if folder.join(fleetc::bundle::BUNDLES_LOCK).is_file() {
+            continue;
+        }
+        let entries = std::fs::read_dir(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
+        for entry in entries.flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let kind = entry.file_type();
+            if kind.as_ref().is_ok_and(std::fs::FileType::is_dir) && !name.starts_with('.') {
+                todo.push(path);
+            } else if kind.is_ok_and(|kind| kind.is_file())
+                && (name.ends_with(".yaml") || name.ends_with(".yml"))
+                && let Ok(bytes) = std::fs::read(&path)
+                && String::from_utf8_lossy(&bytes).contains("argocd-rbac-cm")
+                && Policy::read(&bytes).is_ok()
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(format!("no file below `{}` is a manifest of argocd-rbac-cm", path.display())),
+        several => {
+            let names: Vec<String> = several.iter().map(|file| format!("`{}`", file.display())).collect();
+            Err(format!("several files are manifests of argocd-rbac-cm, name one: {}", names.join(", ")))
+        }
+    }
 }
 
 /// The lines of a policy and of the projects.
@@ -134,6 +176,10 @@ impl Rules {
                 let mut warning = Diagnostic::warning("rbac/no-effect", project.span, message);
                 warning.hints.extend(hint);
                 diagnostics.push(warning);
+            }
+            for (line, why) in rbac::refused(&project.manifest) {
+                let message = format!("Argo CD refuses the project `{}` for `{line}` in a role: {why}", project.name);
+                diagnostics.push(Diagnostic::error("rbac/project", project.span, message));
             }
             let enforcer = Enforcer::new(&with, &policy.default_role, policy.mode);
             projects.insert(project.name.clone(), (with, enforcer));

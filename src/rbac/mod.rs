@@ -15,5 +15,5 @@ mod tests;
 
 pub use enforce::{Enforcer, Verdict};
 pub use lint::{Actions, Finding, RESOURCES, lint, resource};
-pub use policy::{BUILTIN, Line, Mode, Policy, Problem, Rule, Source, of_project, parse};
+pub use policy::{BUILTIN, Line, Mode, Policy, Problem, Rule, Source, of_project, parse, refused};
 pub use roles::unexpanded;

@@ -156,6 +156,55 @@ pub fn of_project(manifest: &Node) -> String {
     lines.join("\n")
 }
 
+/// What of the roles of an AppProject makes Argo CD refuse the project (`validatePolicy`): the line, and why.
+pub fn refused(manifest: &Node) -> Vec<(String, String)> {
+    const RESOURCES: [&str; 6] = ["applications", "applicationsets", "clusters", "exec", "logs", "repositories"];
+    const ACTIONS: [&str; 7] = ["get", "create", "update", "delete", "sync", "override", "*"];
+    let project = manifest.str_at(&["metadata", "name"]);
+    let mut found = Vec::new();
+    for role in manifest.at(&["spec", "roles"]).and_then(Node::as_seq).unwrap_or_default() {
+        let own = format!("proj:{project}:{}", role.str_at(&["name"]));
+        let lines = role.get("policies").and_then(Node::as_seq).unwrap_or_default();
+        for line in lines.iter().filter_map(Node::as_str) {
+            // Not as CSV: a quote is a letter here.
+            let fields: Vec<&str> = line.split(',').map(|field| field.trim_matches(' ')).collect();
+            let ["p", subject, resource, action, object, effect] = fields.as_slice() else {
+                found.push((
+                    line.to_owned(),
+                    format!("it is not of the form `p, {own}, RESOURCE, ACTION, OBJECT, allow`"),
+                ));
+                continue;
+            };
+            let path = ["action/", "update/", "delete/"].into_iter().any(|head| action.contains(head));
+            let why = if *subject != own {
+                format!("its subject must be `{own}`")
+            } else if !RESOURCES.contains(resource) {
+                format!("resources of projects are {}", RESOURCES.join(", "))
+            } else if !(ACTIONS.contains(action) || path) {
+                format!("`{action}` is no action that a role of a project may have")
+            } else if !is_object_of(project, object) {
+                format!("its object must be `{project}/NAME` or `{project}/NAMESPACE/NAME`, with stars where they help")
+            } else if !matches!(*effect, "allow" | "deny") {
+                "it ends neither with `allow` nor with `deny`".to_owned()
+            } else {
+                continue;
+            };
+            found.push((line.to_owned(), why));
+        }
+    }
+    found
+}
+
+fn is_object_of(project: &str, object: &str) -> bool {
+    let Some(rest) = object.strip_prefix(project).and_then(|rest| rest.strip_prefix('/')) else { return false };
+    let parts: Vec<&str> = rest.split('/').collect();
+    let fits = |part: &&str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '_' | '-' | '.');
+        !part.is_empty() && part.chars().all(plain)
+    };
+    parts.len() <= 2 && parts.iter().all(fits)
+}
+
 /// The lines of a text.
 pub fn parse(text: &str, source: &Source) -> (Vec<Line>, Vec<Problem>) {
     let (mut lines, mut problems) = (Vec::new(), Vec::new());

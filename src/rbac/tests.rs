@@ -116,6 +116,33 @@ fn policies_are_read_from_files_and_config_maps() {
 }
 
 #[test]
+fn roles_that_argo_cd_refuses_the_project_for() {
+    let of = |line: &str| {
+        let text = format!("metadata: {{name: shop}}\nspec: {{roles: [{{name: ci, policies: ['{line}']}}]}}\n");
+        refused(&node(&text)).into_iter().map(|(_, why)| why).next().unwrap_or_default()
+    };
+    for good in [
+        "p, proj:shop:ci, applications, sync, shop/*, allow",
+        "p, proj:shop:ci, applications, action/apps/Deployment/restart, shop/argocd/web-*, deny",
+        "p,proj:shop:ci,repositories,*,shop/*,allow",
+    ] {
+        assert_eq!(of(good), "", "{good}");
+    }
+    for (wrong, why) in [
+        ("p, proj:shop:cd, applications, sync, shop/*, allow", "its subject must be `proj:shop:ci`"),
+        ("p, proj:shop:ci, projects, get, shop/*, allow", "resources of projects are"),
+        ("p, proj:shop:ci, applications, syn, shop/*, allow", "`syn` is no action"),
+        ("p, proj:shop:ci, applications, sync, */*, allow", "its object must be"),
+        ("p, proj:shop:ci, applications, sync, shop, allow", "its object must be"),
+        ("p, proj:shop:ci, applications, sync, shop/a/b/c, allow", "its object must be"),
+        ("p, proj:shop:ci, applications, sync, shop/*, yes", "neither with `allow`"),
+        ("g, proj:shop:ci, role:admin", "not of the form"),
+    ] {
+        assert!(of(wrong).contains(why), "{wrong}: {}", of(wrong));
+    }
+}
+
+#[test]
 fn stars_that_kubernetes_does_not_expand() {
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nrules:\n\
         - {apiGroups: ['*', '*.example.com'], resources: ['*', '*/scale', 'pods*'], resourceNames: ['dev-*', '*', a], verbs: ['*', 'get*']}\n\

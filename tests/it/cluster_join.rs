@@ -383,5 +383,12 @@ fn who_may_sync_what() {
         ],
     );
     fleet.run("check . --rbac none.csv").expect(2);
+    said(&fleet.run("check . --rbac more").expect(2), &["no file below `more`"]);
+    fleet.write(
+        "more/rbac.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-rbac-cm}\ndata:\n  policy.default: role:readonly\n  policy.csv: |\n    p, alice, applications, sync, */*, allow\n    p, alice, applications, snc, */*, allow\n",
+    );
+    let map = fleet.run("check . --rbac more").expect(1);
+    said(&map, &["rbac.yaml:8", "no action `snc`", "alice"]);
     fleet.run("check . --can alice get clusters").expect(2);
 }

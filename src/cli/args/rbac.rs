@@ -7,7 +7,8 @@ use clap::Args;
 /// What is asked of a policy.
 #[derive(Args, Debug)]
 pub(crate) struct RbacArgs {
-    /// Instead: examine Argo CD's permissions, those of this `policy.csv` (or manifest of argocd-rbac-cm) and of the roles of AppProjects: what
+    /// Instead: examine Argo CD's permissions, those of this `policy.csv` (or manifest of argocd-rbac-cm, or the
+    /// folder with it) and of the roles of AppProjects: what
     /// has no effect, and who may sync which application
     #[arg(long = "rbac", value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
