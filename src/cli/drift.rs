@@ -23,8 +23,8 @@ use super::surveying::{nothing, states};
 
 /// Runs the command.
 pub(crate) fn run(args: &Drift) -> ExitCode {
-    let options = &args.look.fleet.options;
-    let dir = &args.look.fleet.dir;
+    let options = &args.target.fleet.options;
+    let dir = &args.target.fleet.dir;
     if let (Some(_), Some(word @ ("all" | "policy"))) = (args.heal, dir.to_str())
         && !dir.exists()
     {
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Drift) -> ExitCode {
         ));
         return ExitCode::from(2);
     }
-    let mut planning = match Planning::make(&args.look.planning()) {
+    let mut planning = match Planning::make(&args.target.planning()) {
         Ok(planning) => planning,
         Err(code) => return code,
     };
@@ -41,8 +41,8 @@ pub(crate) fn run(args: &Drift) -> ExitCode {
         target.input.options.read_only = args.read_only;
     }
     let look = Look { scripts: apply::scripts(&planning), beside: options.verbose };
-    let states = states(&mut planning, &look, args.look.timeout);
-    planning.diagnostics.extend(nothing(&planning, &states, &args.look.filter));
+    let states = states(&mut planning, &look, args.target.timeout);
+    planning.diagnostics.extend(nothing(&planning, &states, &args.target.filter));
     let drifted = states.iter().flat_map(|state| &state.slices).any(Standing::has_drifted);
     let failed =
         states.iter().any(|state| state.failed.is_some() || state.slices.iter().any(|slice| slice.failed.is_some()));
@@ -102,7 +102,7 @@ fn heal_all(
         planning.session.say(&format!("not put back: {line}"));
     }
     more.insert("left".to_owned(), json!(left));
-    let apply = applying(args.look.planning(), args.yes, 300);
+    let apply = applying(args.target.planning(), args.yes, 300);
     let code = apply::now_and_here(planning, &apply, more);
     if code == 0 && !left.is_empty() { 1 } else { code }
 }

@@ -25,7 +25,7 @@ const SHORT: usize = 8;
 
 /// Runs the command.
 pub(crate) fn run(args: &Status) -> ExitCode {
-    let mut planning = match Planning::make(&args.look.planning()) {
+    let mut planning = match Planning::make(&args.target.planning()) {
         Ok(planning) => planning,
         Err(code) => return code,
     };
@@ -33,8 +33,8 @@ pub(crate) fn run(args: &Status) -> ExitCode {
         target.input.options.read_only = true;
     }
     let look = Look { scripts: apply::scripts(&planning), beside: false };
-    let states = states(&mut planning, &look, args.look.timeout);
-    planning.diagnostics.extend(nothing(&planning, &states, &args.look.filter));
+    let states = states(&mut planning, &look, args.target.timeout);
+    planning.diagnostics.extend(nothing(&planning, &states, &args.target.filter));
     let mut diagnostics = std::mem::take(&mut planning.diagnostics);
     planning.session.print_findings(&mut diagnostics);
     if planning.session.is_json() {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Status) -> ExitCode {
         planning.session.print_json(&diagnostics, json!({"clusters": clusters}));
     } else {
         let wide = args.output == StatusOutput::Wide;
-        print_out(&text(&states, wide, wide || args.look.fleet.options.verbose));
+        print_out(&text(&states, wide, wide || args.target.fleet.options.verbose));
     }
     if !args.exit_code {
         return ExitCode::SUCCESS;

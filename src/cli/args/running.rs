@@ -4,42 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Apply, ConnectionArgs, FilterArgs, FleetArgs, PlanningArgs, RolloutArgs, WaitChoice};
-
-/// What `drift` and `status` share.
-#[derive(Args, Debug)]
-pub(crate) struct LookArgs {
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
-    /// Take the bundles of this folder as they lie there, checked against their lock, instead of compiling
-    #[arg(long, value_name = "OUT")]
-    pub(crate) bundles: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    /// After so many seconds a cluster that has not answered counts as one that cannot be reached
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    pub(crate) timeout: u64,
-}
-
-impl LookArgs {
-    /// The same as a plan would have it.
-    pub(crate) fn planning(&self) -> PlanningArgs {
-        PlanningArgs {
-            fleet: self.fleet.clone(),
-            bundles: self.bundles.clone(),
-            connection: self.connection.clone(),
-            filter: self.filter.clone(),
-            prune: None,
-            max_deletes: None,
-            max_removals: None,
-            allow_delete: Vec::new(),
-            allow_empty: false,
-            take_ownership: false,
-        }
-    }
-}
+use super::takeover::TargetArgs;
+use super::{Apply, ConnectionArgs, FleetArgs, PlanningArgs, RolloutArgs, WaitChoice};
 
 /// An apply of what was planned with other arguments than those of `apply`.
 pub(crate) fn applying(planning: PlanningArgs, yes: bool, timeout: u64) -> Apply {
@@ -62,7 +28,7 @@ pub(crate) fn applying(planning: PlanningArgs, yes: bool, timeout: u64) -> Apply
 #[command(after_help = DRIFT_HELP)]
 pub(crate) struct Drift {
     #[command(flatten)]
-    pub(crate) look: LookArgs,
+    pub(crate) target: TargetArgs,
     /// Use get and list only, no dry runs: which fields differ is foreseen from managedFields; defaults and webhooks are not
     #[arg(long, conflicts_with = "heal")]
     pub(crate) read_only: bool,
@@ -93,7 +59,7 @@ pub(crate) enum Heal {
 #[command(after_help = STATUS_HELP)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) look: LookArgs,
+    pub(crate) target: TargetArgs,
     /// What is printed: a table, or a wide one with everything in it
     #[arg(long, short, value_enum, default_value_t = StatusOutput::Table)]
     pub(crate) output: StatusOutput,

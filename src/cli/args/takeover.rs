@@ -19,8 +19,8 @@ pub(crate) struct TargetArgs {
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// After so many seconds a cluster that is not done counts as failed
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    /// After so many seconds a cluster that is not done counts as one that cannot be reached
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) timeout: u64,
 }
 
