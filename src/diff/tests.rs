@@ -170,7 +170,7 @@ a on c
     ~ .spec.template.spec.containers[name=web].image: web:1 → web:2
 
 = 1 object on 1 cluster: only helm.sh/chart
-1 change on 1 cluster, 1 change that say nothing, of 1 application
+1 change on 1 cluster, 1 change that says nothing, of 1 application
 "
     );
     let verbose = human(&compared(&of("1", "i"), &of("2", "i")), Detail { verbose: true, color: false });

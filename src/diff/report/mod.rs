@@ -184,9 +184,10 @@ pub fn summary(comparison: &Comparison) -> String {
     if dangers > 0 {
         parts.push(plural(dangers, "danger"));
     }
-    let noise: Vec<&Change> = comparison.changes.iter().filter(|change| change.noise.is_some()).collect();
-    if !noise.is_empty() {
-        parts.push(format!("{} that say nothing", plural(noise.len(), "change")));
+    match comparison.changes.iter().filter(|change| change.noise.is_some()).count() {
+        0 => {}
+        1 => parts.push("1 change that says nothing".to_owned()),
+        noise => parts.push(format!("{noise} changes that say nothing")),
     }
     let failed: usize = comparison.failures.iter().map(|failure| failure.places.len()).sum();
     if failed > 0 {
