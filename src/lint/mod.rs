@@ -119,27 +119,25 @@ pub fn lint(input: &Input<'_>, spread: Spread<'_>) -> Report {
     }
     let mut comments = Comments::of(input.sources);
     for (mut finding, (task, resource)) in merged.findings {
-        let policy = finding.found.policy.as_ref().map(|(name, _)| name.clone());
-        let (rule, policy) = (finding.found.rule, policy.as_deref());
+        let rule = finding.found.rule;
         let object = sites.tasks.get(task).and_then(|task| sites.resources(task).get(resource));
-        let mut reason = comments.suppresses(finding.found.span, rule, policy).map(|by| by.reason);
+        let mut reason = comments.suppresses(finding.found.span, rule).map(|by| by.reason);
         if let Some(object) = object {
             finding.object = ObjectId::of(&object.body).to_string();
-            for by in suppress::of_object(&object.body).0.into_iter().filter(|by| by.means(rule, policy)) {
+            for by in suppress::of_object(&object.body).0.into_iter().filter(|by| by.means(rule)) {
                 reason.get_or_insert_with(|| by.reason.clone());
                 annotations.insert(annotated(by, object), true);
             }
         }
         report.add(finding, reason);
     }
-    let policies: BTreeSet<&str> = sites.policies().collect();
     let is_idle = |suppression: &Suppression, used: bool| {
-        let off = rules().any(|rule| suppression.means(rule, None) && fleet.lint.is_ever_off(rule.id));
+        let off = rules().any(|rule| suppression.means(rule) && fleet.lint.is_ever_off(rule.id));
         input.whole && !used && !off
     };
     let told = |suppression: &Suppression, used: bool| {
         let idle = || (format!("the suppression of `{}` suppresses nothing", suppression.what), None);
-        suppression.problem(&policies).or_else(|| is_idle(suppression, used).then(idle))
+        suppression.problem().or_else(|| is_idle(suppression, used).then(idle))
     };
     let on_objects = annotations.iter().map(|((what, object, span), used)| (what, *span, object.as_str(), *used));
     let in_comments = comments.all().into_iter().map(|(what, span, used)| (what, span, "", used));
@@ -185,12 +183,11 @@ impl Finding {
         Finding { found, level, object: String::new(), places: Vec::new(), suppressed: None }
     }
 
-    /// What is wrong, with the object's name and that of the policy.
+    /// What is wrong, with the object's name.
     pub fn message(&self) -> String {
-        let policy = self.found.policy.as_ref().map(|(name, _)| format!(" [{name}]")).unwrap_or_default();
         match self.object.as_str() {
             "" => self.found.message.clone(),
-            object => format!("{object}: {}{policy}", self.found.message),
+            object => format!("{object}: {}", self.found.message),
         }
     }
 
@@ -228,7 +225,7 @@ struct Merged {
 impl Merged {
     fn add(&mut self, found: &Found, at: (usize, usize), unit: &sites::Unit<'_>, fleet: &Fleet) {
         let cluster = fleet.clusters.get(unit.cluster);
-        let default = found.policy.as_ref().map_or(found.rule.level, |(_, level)| *level);
+        let default = found.rule.level;
         let level = fleet.lint.level(found.rule.id, default, &unit.application.name, cluster);
         if level == Level::Off {
             return;

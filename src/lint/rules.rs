@@ -28,8 +28,6 @@ pub struct Rule {
 pub struct Found {
     /// Which rule.
     pub rule: &'static Rule,
-    /// Name of the policy of the fleet or the cluster that it comes from, where there is one; it counts as what the policy says.
-    pub policy: Option<(String, Level)>,
     /// The field, without the first dot; empty for the object itself.
     pub path: String,
     /// Where it was written; none where nobody knows.
@@ -43,7 +41,7 @@ pub struct Found {
 impl Found {
     /// A finding about a field.
     pub fn new(rule: &'static Rule, path: impl Into<String>, span: Span, message: impl Into<String>) -> Found {
-        Found { rule, policy: None, path: path.into(), span, message: message.into(), hint: None }
+        Found { rule, path: path.into(), span, message: message.into(), hint: None }
     }
 }
 

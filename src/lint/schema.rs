@@ -216,7 +216,6 @@ fn of(problem: Problem, subject: &Subject<'_>) -> Found {
     };
     Found {
         rule: by(id),
-        policy: None,
         path: problem.path,
         span: subject.place(problem.span),
         message: problem.message,

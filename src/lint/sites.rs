@@ -180,11 +180,6 @@ impl<'a> Sites<'a> {
         }
         kinds
     }
-
-    /// The names of the policies that were applied.
-    pub(super) fn policies(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
-    }
 }
 
 impl<'a> Known<'a> {

@@ -1,4 +1,5 @@
 //! A real mutating webhook, on loopback, that injects a container and writes another image than was applied: no drift, now or after healing.
+#![expect(clippy::disallowed_types, reason = "the webhook listens")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
