@@ -1,10 +1,10 @@
 //! Jsonnet: a program to a value, evaluated by jrsonnet, the interpreter in Rust; Argo CD has go-jsonnet.
 //!
 //! The interpreter gets no file system, environment or clock: all files that imports name are read from the tree through the [`World`] before
-//! anything is evaluated ([`imports`]), and what is not in the tree cannot be imported. What it gives is taken as data, not as text, so
+//! anything is evaluated (`imports`), and what is not in the tree cannot be imported. What it gives is taken as data, not as text, so
 //! that numbers and the order of fields are those of our printer.
 //!
-//! It is held in bounds as far as it allows: how deep a program is nested ([`nesting`]) and how deep calls go fit the stack that is set
+//! It is held in bounds as far as it allows: how deep a program is nested (`nesting`) and how deep calls go fit the stack that is set
 //! aside, the lists that `std` makes and the value that comes out have a largest size, and a panic in it is an error of that application. Steps and
 //! memory in between cannot be counted from outside. It differs from go-jsonnet in the text of fractions (`'' + 0.1` is `0.1` here and
 //! `0.10000000000000001` there; both are the same as data) and in the words of errors.

@@ -1,4 +1,4 @@
-//! `fleetc lint`: what is wrong with rendered objects, by rules ([`rules`]), each with the place where it was written.
+//! `fleetc lint`: what is wrong with rendered objects, by rules ([`rules()`]), each with the place where it was written.
 //!
 //! Every render is judged once for all clusters that it is the same for: of a cluster count only its version of Kubernetes, and what is
 //! known of the custom kinds in the render. What a finding counts as depends on fleet.yaml and is decided for each application and cluster;

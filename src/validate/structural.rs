@@ -2,7 +2,7 @@
 //! not have (which it would drop), defaults, then types, bounds, patterns and combinations. (apiextensions-apiserver pkg/apiserver,
 //! kube-openapi pkg/validation.)
 //!
-//! Formats that are not in [`format`] are not judged, and neither is a pattern that is none.
+//! Formats that are not in [`mod@format`] are not judged, and neither is a pattern that is none.
 
 use rustc_hash::FxHashMap;
 

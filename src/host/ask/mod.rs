@@ -2,7 +2,7 @@
 //!
 //! What is asked and how answers are filtered follows Argo CD (`applicationset/services/pull_request`, `scm_provider`). An answer that is
 //! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Tokens go to hosts that they are for
-//! ([`service`]), and a next page elsewhere is refused. Bitbucket, Azure DevOps, AWS CodeCommit, plugins and clusters are not asked.
+//! (`service`), and a next page elsewhere is refused. Bitbucket, Azure DevOps, AWS CodeCommit, plugins and clusters are not asked.
 
 mod gitea;
 mod github;
@@ -50,7 +50,7 @@ pub trait Web {
     fn get(&self, url: &str, token: Option<&Token>) -> Result<Reply, Fault>;
 }
 
-/// Asks. `variable` gives the value of an environment variable: tokens, and the hosts that they are for ([`service`]).
+/// Asks. `variable` gives the value of an environment variable: tokens, and the hosts that they are for (`service`).
 ///
 /// # Errors
 /// The service is not reached, refuses, answers something else, or is none that is asked.

@@ -1,6 +1,6 @@
 //! Publishing for real: looks at branches, makes commits without a worktree, and pushes them.
 //!
-//! What a commit holds is decided in [`publish`](crate::publish); here it becomes blobs, trees and a commit, and goes to the repository.
+//! What a commit holds is decided in [`crate::publish`]; here it becomes blobs, trees and a commit, and goes to the repository.
 //! Nothing is written on this machine but the store of fetched commits. A push moves the branch from the commit that was looked at, or not
 //! at all: when somebody else was faster, everything is decided again on what they left, after a wait that grows. A connection that broke
 //! leaves open whether the push came through; looking again tells. So a run that is killed leaves a branch at the old or the new commit,
