@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::client::{Client, Problem};
 use super::lease::{Lease, stamp};
 use super::ledger::{self, Ledger};
-use super::outcome::{ClusterOutcome, Counts, SliceOutcome, SliceResult};
+use super::outcome::{ClusterOutcome, SliceOutcome, SliceResult};
 use super::site::{Options, Site};
 use super::slice::Work;
 use super::windows;
@@ -143,7 +143,7 @@ fn untouched(plan: &SlicePlan) -> SliceOutcome {
         }
         (Status::Ready, None) => (SliceResult::Unchanged, String::new()),
     };
-    let mut outcome = blank(plan, result, why);
+    let mut outcome = SliceOutcome::new(&plan.key.application, result, why);
     if plan.status == Status::Blocked {
         let refused = plan.actions.iter().filter(|action| action.verb == Verb::Refuse);
         outcome.errors = refused.map(|action| (Some(action.object.clone()), action.why.clone())).collect();
@@ -153,18 +153,6 @@ fn untouched(plan: &SlicePlan) -> SliceOutcome {
     }
     withheld(plan, &mut outcome);
     outcome
-}
-
-fn blank(plan: &SlicePlan, result: SliceResult, why: String) -> SliceOutcome {
-    SliceOutcome {
-        application: plan.key.application.clone(),
-        result,
-        why,
-        errors: Vec::new(),
-        notes: Vec::new(),
-        withheld: 0,
-        counts: Counts::default(),
-    }
 }
 
 /// Counts what a plan decided but does not carry out.
@@ -261,12 +249,12 @@ async fn one(
     // What is not meant now is not removed, and what has come back is not, either.
     if approved.removal != desired.is_none() {
         let why = if approved.removal { "it is declared again" } else { "it is not declared any more" };
-        return blank(approved, SliceResult::Skipped, format!("{why}; plan it again"));
+        return SliceOutcome::new(&approved.key.application, SliceResult::Skipped, format!("{why}; plan it again"));
     }
     let mut ignored = None;
     match desired.filter(|_| !hand_over).map_or(windows::Say::Yes, |desired| windows::ask(site, desired)) {
         windows::Say::Yes => {}
-        windows::Say::No(why) => return blank(approved, SliceResult::Skipped, why),
+        windows::Say::No(why) => return SliceOutcome::new(&approved.key.application, SliceResult::Skipped, why),
         windows::Say::Ignored(why) => ignored = Some(why),
     }
     let client = Client::new(site.port.clone(), "");
@@ -276,7 +264,7 @@ async fn one(
     }
     let lease = match Lease::take(&client, name, &site.options.holder).await {
         Ok(lease) => lease,
-        Err(Problem::Stopped(why)) => return blank(approved, SliceResult::Skipped, why),
+        Err(Problem::Stopped(why)) => return SliceOutcome::new(&approved.key.application, SliceResult::Skipped, why),
         Err(problem) => return failed(site, approved, problem),
     };
     let outcome = lease.hold(locked(common, approved, desired, hand_over, ignored, &lease)).await;
@@ -288,7 +276,7 @@ fn failed(site: &Site<'_>, approved: &SlicePlan, problem: Problem) -> SliceOutco
     if matches!(problem, Problem::Unreachable(_)) {
         site.break_off();
     }
-    let mut outcome = blank(approved, SliceResult::Failed, String::new());
+    let mut outcome = SliceOutcome::new(&approved.key.application, SliceResult::Failed, String::new());
     outcome.errors.push((None, problem.to_string()));
     outcome
 }
@@ -317,7 +305,13 @@ async fn confirm<'a>(
     let planned = match (desired, &approved.parent) {
         (Some(desired), _) => crate::plan::slice(common.talk, common.ground, desired).await,
         (None, Some(parent)) => crate::plan::removal(common.talk, common.ground, parent).await,
-        (None, None) => return Err(blank(approved, SliceResult::Skipped, "nothing is known of it".to_owned())),
+        (None, None) => {
+            return Err(SliceOutcome::new(
+                &approved.key.application,
+                SliceResult::Skipped,
+                "nothing is known of it".to_owned(),
+            ));
+        }
     };
     if let Status::Failed(why) = &planned.status {
         return Err(failed(site, approved, Problem::Unreachable(why.clone())));
@@ -330,13 +324,13 @@ async fn confirm<'a>(
     }
     // Carried out before: by a run that was stopped later on, or by somebody else.
     if !planned.has_work() && approved.bundle == planned.bundle && planned.status == Status::Ready {
-        return Err(blank(approved, SliceResult::Unchanged, String::new()));
+        return Err(SliceOutcome::new(&approved.key.application, SliceResult::Unchanged, String::new()));
     }
     match differs(approved, &planned) {
         None => Ok(Cow::Owned(planned)),
         Some(why) => {
             let why = format!("what would be done has changed since it was planned: {why}; plan it again");
-            Err(blank(approved, SliceResult::Skipped, why))
+            Err(SliceOutcome::new(&approved.key.application, SliceResult::Skipped, why))
         }
     }
 }
@@ -366,7 +360,7 @@ async fn locked(
     });
     let own = Client::new(site.port.clone(), "");
     let watch = lease.watch();
-    let mut outcome = blank(approved, SliceResult::Applied, String::new());
+    let mut outcome = SliceOutcome::new(&approved.key.application, SliceResult::Applied, String::new());
     let mut record = fresh.record.clone();
     if let Some(why) = ignored {
         site.say(&approved.key.application, &format!("{why}; ignored (--ignore-windows)"));

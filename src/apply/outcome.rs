@@ -33,6 +33,21 @@ pub struct SliceOutcome {
     pub counts: Counts,
 }
 
+impl SliceOutcome {
+    /// One of which nothing was done, or not yet.
+    pub fn new(application: &AppKey, result: SliceResult, why: String) -> SliceOutcome {
+        SliceOutcome {
+            application: application.clone(),
+            result,
+            why,
+            errors: Vec::new(),
+            notes: Vec::new(),
+            withheld: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
 /// What became of a slice, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SliceResult {

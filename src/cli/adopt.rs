@@ -4,15 +4,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fleetc::apply::adopt::{self as moving, Adopted};
-use fleetc::diag::{Cause, Diagnostic, Diagnostics};
+use fleetc::diag::{Diagnostic, Diagnostics};
 use fleetc::machine::Machine;
 use fleetc::plan::adopt::report::{self as planned, Counts};
 use fleetc::plan::adopt::{Adoption, ClusterAdoption, Route, SliceAdoption, Step, adopt};
 use fleetc::span::Span;
 use serde_json::{Value, json};
 
-use super::apply::agreed;
 use super::args::Adopt;
+use super::consent::Question;
 use super::planning::Planning;
 use super::report::{self, plural};
 use super::session::print_out;
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Adopt) -> ExitCode {
         Ok(planning) => planning,
         Err(code) => return code,
     };
-    planning.run.deadline = Some(Duration::from_secs(args.target.timeout));
+    planning.run.deadline = Some(Duration::from_secs(args.timeout));
     let route = match args.back_to {
         Some(choice) => Route::BackTo(choice.deployer()),
         None => Route::From(args.from.iter().map(|choice| choice.deployer()).collect()),
@@ -48,17 +48,15 @@ pub(crate) fn run(args: &Adopt) -> ExitCode {
         return finish(&planning, &diagnostics, &plans, None);
     }
     if !args.yes {
-        match agreed("adopt this?") {
-            Some(true) => {}
-            Some(false) => {
-                session.say("nothing was moved");
-                return ExitCode::from(report::exit_code(&diagnostics, true));
-            }
-            None => {
-                let message = "nothing was moved: nobody is here to agree";
-                let error = Diagnostic::error("adopt/nobody-agreed", Span::NONE, message).cause(Cause::Usage);
-                return session.refuse(error.hint("`--yes` agrees, `--dry-run` only shows").into());
-            }
+        let question = Question {
+            asks: "adopt this? `yes` does:",
+            agrees: &["yes"],
+            undone: "nothing was moved",
+            code: "adopt/nobody-agreed",
+            hint: "`--yes` agrees, `--dry-run` only shows",
+        };
+        if let Err(code) = question.put(session, &diagnostics) {
+            return ExitCode::from(code);
         }
     }
     let done = carry_out(&planning, &plans, &route);

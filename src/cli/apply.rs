@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "the journal is a file that grows while clusters are worked on")]
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,11 +21,12 @@ use fleetc::span::Span;
 use fleetc::yaml::{Map, Node};
 use serde_json::{Value, json};
 
-use super::args::{Apply, Color, PlanningArgs, WaitChoice};
+use super::args::{Apply, PlanningArgs, WaitChoice};
+use super::consent::Question;
 use super::plan::is_refused;
 use super::planning::Planning;
 use super::report::{self, plural};
-use super::session::{eprint_line, print_out};
+use super::session::print_out;
 use super::waves;
 
 /// Requests of a slice at a time, and slices of a cluster; the driver bounds what is in flight on a cluster.
@@ -33,7 +34,7 @@ const AT_ONCE: (usize, usize) = (16, 8);
 
 /// Runs the command.
 pub(crate) fn run(args: &mut Apply) -> ExitCode {
-    let dir = &mut args.planning.fleet.dir;
+    let dir = &mut args.planning.target.fleet.dir;
     let saved = dir.is_file().then(|| std::mem::replace(dir, args.fleet_dir.clone()));
     let mut planning = match Planning::make(&args.planning) {
         Ok(planning) => planning,
@@ -89,18 +90,15 @@ fn proceed(
     planning.session.print_findings(&mut diagnostics);
     let has_work = approved.iter().any(|(plan, _)| plan.slices.iter().any(SlicePlan::has_work));
     if has_work && !is_saved && !args.yes {
-        match agreed("apply this?") {
-            Some(true) => {}
-            Some(false) => {
-                planning.session.say("nothing was applied");
-                return report::exit_code(&diagnostics, true);
-            }
-            None => {
-                let message = "nothing was applied: nobody is here to agree";
-                let error = Diagnostic::error("apply/nobody-agreed", Span::NONE, message).cause(Cause::Usage);
-                planning.session.refuse(error.hint("`--yes` agrees, a saved plan is agreed to").into());
-                return 2;
-            }
+        let question = Question {
+            asks: "apply this? `yes` does:",
+            agrees: &["yes"],
+            undone: "nothing was applied",
+            code: "apply/nobody-agreed",
+            hint: "`--yes` agrees, a saved plan is agreed to",
+        };
+        if let Err(code) = question.put(&planning.session, &diagnostics) {
+            return code;
         }
     }
     let refused = is_refused(&approved.iter().map(|(plan, _)| plan.clone()).collect::<Vec<_>>());
@@ -120,7 +118,7 @@ fn proceed(
         more.insert("rollout".to_owned(), serde_json::from_str(&rollout).unwrap_or_default());
         planning.session.print_json(&diagnostics, Value::Object(more));
     } else {
-        print_out(&text(&outcomes, args.planning.fleet.options.verbose));
+        print_out(&text(&outcomes, args.planning.target.fleet.options.verbose));
         conductor.lines().iter().for_each(|line| planning.session.say(&clean(line)));
         planning.session.say(&summary(&outcomes, &total));
     }
@@ -138,17 +136,14 @@ type Approved = (Vec<(ClusterPlan, Basis)>, Rollout);
 /// Plans now, and shows it.
 fn plan(planning: &Planning, args: &Apply) -> Approved {
     let since = now();
-    let limits = Limits { deletes: args.planning.max_deletes, removals: args.planning.max_removals };
+    let limits =
+        Limits { deletes: args.planning.deletions.max_deletes, removals: args.planning.deletions.max_removals };
     let planned = planning.plan(limits);
     let rollout = planning.rollout(planned.iter().map(|(plan, _)| plan));
     if !planning.session.is_json() {
         let shown: Vec<ClusterPlan> = planned.iter().map(|(plan, _)| plan.clone()).collect();
-        let options = &args.planning.fleet.options;
-        let color = match options.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        };
+        let options = &args.planning.target.fleet.options;
+        let color = options.color.is_on(&std::io::stdout());
         print_out(&plan_report::human(&shown, Detail { verbose: options.verbose, color }));
         if !args.rollout.no_rollout {
             print_out(&plan_report::waves(&rollout));
@@ -166,12 +161,12 @@ fn load(path: &Path, planning: &mut Planning, args: &PlanningArgs, release: bool
         let message = format!("`{}` cannot be applied: {why}", path.display());
         Box::new(Diagnostic::error("apply/plan", Span::NONE, message).cause(Cause::Usage))
     };
-    let decides = args.prune.is_some()
-        || args.max_deletes.is_some()
-        || args.max_removals.is_some()
-        || !args.allow_delete.is_empty()
-        || args.allow_empty
-        || args.take_ownership
+    let decides = args.deletions.prune.is_some()
+        || args.deletions.max_deletes.is_some()
+        || args.deletions.max_removals.is_some()
+        || !args.deletions.allow_delete.is_empty()
+        || args.deletions.allow_empty
+        || args.deletions.take_ownership
         || release;
     if decides {
         let hint = "plan again with these flags, and apply that";
@@ -201,7 +196,7 @@ fn load(path: &Path, planning: &mut Planning, args: &PlanningArgs, release: bool
         targets.push(target);
     }
     planning.targets = targets;
-    let filtered = !args.filter.clusters.is_empty() || args.filter.selector.is_some();
+    let filtered = !args.target.filter.clusters.is_empty() || args.target.filter.selector.is_some();
     for gone in clusters.iter().filter(|plan| !filtered && plan.slices.iter().any(SlicePlan::has_work)) {
         let message =
             format!("the plan is about the cluster `{}`, which the fleet does not have any more", gone.cluster);
@@ -260,16 +255,6 @@ pub(crate) fn holder() -> String {
 pub(crate) fn now() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
-}
-
-/// Asks on a terminal; `None` where there is none.
-pub(crate) fn agreed(question: &str) -> Option<bool> {
-    if !std::io::stdin().is_terminal() {
-        return None;
-    }
-    eprint_line(&format!("{question} `yes` does:"));
-    let mut line = String::new();
-    Some(std::io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == "yes")
 }
 
 /// What servers say may hold control characters, and such as turn the direction of writing: they never reach a terminal.

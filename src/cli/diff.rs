@@ -1,7 +1,6 @@
 //! `fleetc diff A B`: what differs between two revisions of the fleet, two folders of bundles, or two locks. Writes nothing.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use fleetc::span::{FileId, SourceMap, Span};
 use fleetc::yaml::{Node, json};
 use serde_json::{Value, json as value};
 
-use super::args::{Color, Diff, Format};
+use super::args::{Diff, Format};
 use super::planning::{Chosen, globs};
 use super::report;
 use super::session::{Session, print_findings, print_json, print_out};
@@ -83,11 +82,7 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
         Format::Human if args.markdown => print_out(&diff_report::markdown(&comparison)),
         Format::Sarif => return refuse(args, usage("differences are no findings: SARIF has none of them".to_owned())),
         Format::Human | Format::Github => {
-            let color = match args.options.color {
-                Color::Always => true,
-                Color::Never => false,
-                Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-            };
+            let color = args.options.color.is_on(&std::io::stdout());
             print_out(&diff_report::human(&comparison, Detail { verbose: args.options.verbose, color }));
         }
     }

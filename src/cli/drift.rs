@@ -3,7 +3,6 @@
 //! What is put back is what was applied: where the fleet says something else by now, `apply` is the way, and it is said.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use fleetc::application::AppKey;
@@ -15,7 +14,7 @@ use fleetc::yaml::{Node, json};
 use serde_json::{Value, json};
 
 use super::apply;
-use super::args::{Color, Drift, Heal, applying};
+use super::args::{Drift, Heal, applying};
 use super::planning::Planning;
 use super::report;
 use super::session::{eprint_line, print_out};
@@ -41,17 +40,13 @@ pub(crate) fn run(args: &Drift) -> ExitCode {
         target.input.options.read_only = args.read_only;
     }
     let look = Look { scripts: apply::scripts(&planning), beside: options.verbose };
-    let states = states(&mut planning, &look, args.target.timeout);
+    let states = states(&mut planning, &look, args.timeout);
     planning.diagnostics.extend(nothing(&planning, &states, &args.target.filter));
     let drifted = states.iter().flat_map(|state| &state.slices).any(Standing::has_drifted);
     let failed =
         states.iter().any(|state| state.failed.is_some() || state.slices.iter().any(|slice| slice.failed.is_some()));
     if !planning.session.is_json() {
-        let color = match options.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        };
+        let color = options.color.is_on(&std::io::stdout());
         print_out(&plan_report::drift(&states, Detail { verbose: options.verbose, color }));
     }
     let mut more = serde_json::Map::new();

@@ -10,6 +10,7 @@ mod assembly;
 mod build;
 mod check;
 mod cluster;
+mod consent;
 mod diff;
 mod drift;
 mod expand;

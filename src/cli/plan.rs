@@ -1,6 +1,5 @@
 //! `fleetc plan`: what would change on which cluster. Changes nothing there.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use fleetc::plan::{ClusterPlan, Removals, SlicePlan, Status};
 use fleetc::rollout::Rollout;
 use fleetc::span::Span;
 
-use super::args::{Color, Format, Plan};
+use super::args::{Format, Plan};
 use super::planning::Planning;
 use super::report;
 use super::session::{print_json, print_out, write_file};
@@ -32,7 +31,8 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
         }
     }
     planning.run.deadline = Some(Duration::from_secs(args.timeout));
-    let limits = Limits { deletes: args.planning.max_deletes, removals: args.planning.max_removals };
+    let limits =
+        Limits { deletes: args.planning.deletions.max_deletes, removals: args.planning.deletions.max_removals };
     let clusters: Vec<ClusterPlan> = planning.plan(limits).into_iter().map(|(plan, _)| plan).collect();
     let options = planning.targets.first().map(|target| target.input.options.clone()).unwrap_or_default();
     let rollout = if args.no_rollout { Rollout::default() } else { planning.rollout(clusters.iter()) };
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
         diagnostics.push(Diagnostic::error("cli/write", Span::NONE, message).cause(Cause::Usage));
     }
     planning.session.print_findings(&mut diagnostics);
-    let fleet = &args.planning.fleet.options;
+    let fleet = &args.planning.target.fleet.options;
     match fleet.format {
         Format::Json => {
             let mut data: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -63,11 +63,7 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
         Format::Sarif => planning.session.print_json(&diagnostics, serde_json::Value::Null),
         Format::Human if args.markdown => print_out(&plan_report::markdown(&file.clusters, &file.rollout)),
         Format::Human | Format::Github => {
-            let color = match fleet.color {
-                Color::Always => true,
-                Color::Never => false,
-                Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-            };
+            let color = fleet.color.is_on(&std::io::stdout());
             print_out(&plan_report::human(&file.clusters, Detail { verbose: fleet.verbose, color }));
             print_out(&plan_report::waves(&file.rollout));
         }

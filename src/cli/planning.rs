@@ -68,7 +68,7 @@ impl Planning {
     /// # Errors
     /// The exit code, after the reason was printed.
     pub(crate) fn make(args: &PlanningArgs) -> Result<Planning, ExitCode> {
-        let (session, fleet, sites, mut diagnostics) = match &args.bundles {
+        let (session, fleet, sites, mut diagnostics) = match &args.target.bundles {
             None => compiled(args)?,
             Some(folder) => read(args, folder)?,
         };
@@ -86,7 +86,7 @@ impl Planning {
                 return Err(session.refuse(diagnostics));
             }
         };
-        let chosen = match Chosen::of(&args.filter, &fleet) {
+        let chosen = match Chosen::of(&args.target.filter, &fleet) {
             Ok(chosen) => chosen,
             Err(error) => {
                 diagnostics.push(*error);
@@ -100,14 +100,14 @@ impl Planning {
             .filter(|(name, place)| fleet.clusters.get(*place).is_some_and(|cluster| chosen.has(name, cluster)))
             .collect();
         let which: Vec<usize> = named.iter().map(|(_, place)| *place).collect();
-        let options = reach::options(&args.connection, &fleet);
+        let options = reach::options(&args.target.connection, &fleet);
         let reached = connect(&driver, session.world.sources(), &fleet.clusters, &which, &options);
         diagnostics.extend(reached.diagnostics);
         if diagnostics.iter().any(|found| found.is_error() && found.cause == Cause::Usage) {
             return Err(session.refuse(diagnostics));
         }
         // Nobody knows which commit a folder of bundles is of.
-        let revision = if args.bundles.is_none() { session.world.head() } else { String::new() };
+        let revision = if args.target.bundles.is_none() { session.world.head() } else { String::new() };
         let management = match reach::management(&driver, &options) {
             Ok(applications) => applications,
             Err(unknown) => {
@@ -201,7 +201,7 @@ impl Planning {
 
 /// The fleet compiled in memory.
 fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Contents>, Diagnostics), ExitCode> {
-    let build = Build { fleet: args.fleet.clone(), output: None, keep_going: false };
+    let build = Build { fleet: args.target.fleet.clone(), output: None, keep_going: false };
     let mut assembly = Assembly::make(&build, false)?;
     let mut diagnostics = Diagnostics::new();
     // What lies in the folder of the bundles, and would stand in the way of writing them, is nothing to a plan.
@@ -228,7 +228,7 @@ fn read(
     args: &PlanningArgs,
     output: &Path,
 ) -> Result<(Session, Fleet, BTreeMap<String, Contents>, Diagnostics), ExitCode> {
-    let session = Session::open(&args.fleet, Some(output))?;
+    let session = Session::open(&args.target.fleet, Some(output))?;
     let declared = session.declared();
     if declared.diagnostics.has_errors() {
         return Err(session.refuse(declared.diagnostics));
@@ -392,18 +392,18 @@ impl<'a> Shared<'a> {
         });
         let apply = &fleet.apply;
         let options = Options {
-            prune: match args.prune {
+            prune: match args.deletions.prune {
                 None => Prune::Policy,
                 Some(PruneChoice::Always) => Prune::Always,
                 Some(PruneChoice::Never) => Prune::Never,
             },
-            cluster_deletes: args.max_deletes,
-            take_ownership: args.take_ownership,
+            cluster_deletes: args.deletions.max_deletes,
+            take_ownership: args.deletions.take_ownership,
             read_only: false,
             compare_as: None,
             hooks: if apply.hooks_on_every_sync { HookRuns::EverySync } else { HookRuns::OnChange },
-            allow_delete: args.allow_delete.iter().cloned().collect(),
-            allow_empty: args.allow_empty,
+            allow_delete: args.deletions.allow_delete.iter().cloned().collect(),
+            allow_empty: args.deletions.allow_empty,
             ..Options::default()
         };
         Shared {

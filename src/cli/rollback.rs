@@ -12,8 +12,9 @@ use fleetc::plan::{Hold, Record, Removals};
 use fleetc::span::Span;
 use serde_json::json;
 
-use super::apply::{agreed, holder, now_and_here};
-use super::args::{FilterArgs, PlanningArgs, Rollback, applying};
+use super::apply::{holder, now_and_here};
+use super::args::{DeletionArgs, FilterArgs, PlanningArgs, Rollback, TargetArgs, applying};
+use super::consent::Question;
 use super::history::Slice;
 use super::planning::Planning;
 use super::status::short;
@@ -140,20 +141,22 @@ fn planning_args(args: &Rollback, slice: &Slice, at: Option<String>) -> Planning
     let mut fleet = args.fleet.clone();
     fleet.options.at = at;
     PlanningArgs {
-        fleet,
-        bundles: args.bundles.clone(),
-        connection: args.connection.clone(),
-        filter: FilterArgs {
-            apps: vec![format!("{}/{}/{}", app.instance, app.namespace, app.name)],
-            clusters: vec![slice.cluster.clone()],
-            ..FilterArgs::default()
+        target: TargetArgs {
+            fleet,
+            bundles: args.bundles.clone(),
+            connection: args.connection.clone(),
+            filter: FilterArgs {
+                apps: vec![format!("{}/{}/{}", app.instance, app.namespace, app.name)],
+                clusters: vec![slice.cluster.clone()],
+                ..FilterArgs::default()
+            },
         },
-        prune: None,
-        max_deletes: args.max_deletes,
-        max_removals: None,
-        allow_delete: args.allow_delete.clone(),
-        allow_empty: false,
-        take_ownership: args.take_ownership,
+        deletions: DeletionArgs {
+            max_deletes: args.max_deletes,
+            allow_delete: args.allow_delete.clone(),
+            take_ownership: args.take_ownership,
+            ..DeletionArgs::default()
+        },
     }
 }
 
@@ -167,18 +170,15 @@ fn release(slice: Slice, args: &Rollback) -> ExitCode {
     };
     session.say(&hold.words(&cluster, &app.to_string()));
     if !args.yes {
-        match agreed("end this hold?") {
-            Some(true) => {}
-            Some(false) => {
-                session.say("the hold stays");
-                return ExitCode::from(1);
-            }
-            None => {
-                let error =
-                    Diagnostic::error("apply/nobody-agreed", Span::NONE, "the hold stays: nobody is here to agree");
-                diagnostics.push(error.cause(Cause::Usage).hint("`--yes` agrees"));
-                return session.refuse(diagnostics);
-            }
+        let question = Question {
+            asks: "end this hold? `yes` does:",
+            agrees: &["yes"],
+            undone: "the hold stays",
+            code: "apply/nobody-agreed",
+            hint: "`--yes` agrees",
+        };
+        if let Err(code) = question.put(&session, &diagnostics) {
+            return ExitCode::from(code);
         }
     }
     let (name, by) = (parent.name.clone(), holder());

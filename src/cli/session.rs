@@ -327,7 +327,7 @@ fn sources(
 
 /// The text of fleet.lock, from the commit where one stands for the working tree; empty where there is none.
 fn lock_text(world: &HostWorld) -> String {
-    if world.commit_of_fleet().is_none() {
+    if !world.is_of_a_commit() {
         // Not through the world: what it has read stays as it was, and a build writes this file.
         return std::fs::read_to_string(world.folder().join(FLEET_LOCK)).unwrap_or_default();
     }
@@ -368,11 +368,7 @@ fn tell(diagnostics: &Diagnostics, sources: &SourceMap, options: &FleetOptions) 
 
 /// Prints findings for people on standard error, with a count at the end.
 pub(crate) fn print_findings(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) {
-    let colored = match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
+    let colored = color.is_on(&std::io::stderr());
     let mut text = report::human(diagnostics, sources, colored);
     if let Some(count) = report::count(diagnostics) {
         text.push_str(&count);

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Status) -> ExitCode {
         target.input.options.read_only = true;
     }
     let look = Look { scripts: apply::scripts(&planning), beside: false };
-    let states = states(&mut planning, &look, args.target.timeout);
+    let states = states(&mut planning, &look, args.timeout);
     planning.diagnostics.extend(nothing(&planning, &states, &args.target.filter));
     let mut diagnostics = std::mem::take(&mut planning.diagnostics);
     planning.session.print_findings(&mut diagnostics);

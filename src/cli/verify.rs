@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Verify) -> ExitCode {
         Ok(planning) => planning,
         Err(code) => return code,
     };
-    let mut clusters = compare(&planning, args.target.timeout);
+    let mut clusters = compare(&planning, args.timeout);
     // What the fleet has nothing for is neither identical nor not.
     clusters.retain(|cluster| cluster.failed.is_some() || !cluster.slices.is_empty());
     let Planning { session, mut diagnostics, .. } = planning;

@@ -133,7 +133,7 @@ pub(super) fn carry_out(
                         let text = clean(text);
                         journal.write(cluster, &json!({"said": text}));
                         let line = format!("{cluster}: {text}");
-                        if is_detail && !args.planning.fleet.options.verbose {
+                        if is_detail && !args.planning.target.fleet.options.verbose {
                             progress.set_message(line);
                         } else {
                             progress.suspend(|| session.say(&line));
@@ -220,7 +220,8 @@ fn machine(
     let (input, options) = (site.input.clone(), options.clone());
     Machine::new(move |port| async move {
         let mut outcome = if looks {
-            let unchanged = |plan: SlicePlan| nothing(plan.key.application, SliceResult::Unchanged, String::new());
+            let unchanged =
+                |plan: SlicePlan| SliceOutcome::new(&plan.key.application, SliceResult::Unchanged, String::new());
             let slices = plan.slices.into_iter().map(unchanged).collect();
             ClusterOutcome { cluster: plan.cluster, failed: String::new(), slices }
         } else {
@@ -231,18 +232,6 @@ fn machine(
         }
         outcome
     })
-}
-
-fn nothing(application: AppKey, result: SliceResult, why: String) -> SliceOutcome {
-    SliceOutcome {
-        application,
-        result,
-        why,
-        errors: Vec::new(),
-        notes: Vec::new(),
-        withheld: 0,
-        counts: Counts::default(),
-    }
 }
 
 /// How a job has ended: what was left alone although something was to be done has failed, too; where no answer came, nobody was reached.
@@ -313,7 +302,7 @@ fn left(
         let has_work = work.get(place).is_some_and(|(has_work, _)| *has_work);
         let (result, why) = if has_work { (SliceResult::Skipped, why) } else { (SliceResult::Unchanged, "") };
         if let Some(outcome) = outcomes.get_mut(&place.cluster).filter(|outcome| outcome.failed.is_empty()) {
-            outcome.slices.push(nothing(place.application.clone(), result, why.to_owned()));
+            outcome.slices.push(SliceOutcome::new(&place.application, result, why.to_owned()));
         }
     };
     for (at, job) in conductor.jobs().iter().enumerate() {

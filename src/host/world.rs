@@ -170,9 +170,9 @@ impl HostWorld {
         Ok(())
     }
 
-    /// The commit that stands for the working tree, in hexadecimal digits; `None` where the working tree stands for itself.
-    pub fn commit_of_fleet(&self) -> Option<String> {
-        self.revision.map(|commit| commit.to_string())
+    /// Whether a commit stands for the working tree: then that is [`HostWorld::head`].
+    pub fn is_of_a_commit(&self) -> bool {
+        self.revision.is_some()
     }
 
     /// The commit that the fleet was opened at, or that is checked out; empty where it lies in no git checkout.

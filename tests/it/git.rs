@@ -646,7 +646,7 @@ fn a_commit_stands_for_the_working_tree() {
         (&first.to_string()[..9], first, "first\n"),
     ] {
         let world = at(revision, "", &[]).unwrap();
-        assert_eq!(world.commit_of_fleet(), Some(commit.to_string()), "{revision}");
+        assert_eq!((world.is_of_a_commit(), world.head()), (true, commit.to_string()), "{revision}");
         let file = FilePath::new(world.fleet().tree, TreePath::new("app/x.yaml").unwrap());
         assert_eq!(world.read(&file).unwrap().bytes.as_ref(), expected.as_bytes(), "{revision}");
         assert_eq!(world.read(&file).unwrap().display, format!("{}:app/x.yaml", commit.to_hex_with_len(12)));

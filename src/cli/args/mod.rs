@@ -9,6 +9,7 @@ mod rollout;
 mod running;
 mod takeover;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -172,6 +173,17 @@ pub(crate) enum Color {
     Never,
 }
 
+impl Color {
+    /// Whether it is used on a stream.
+    pub(crate) fn is_on(self, stream: &impl IsTerminal) -> bool {
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        }
+    }
+}
+
 /// How clusters are reached. In this order: `--context`, `contexts` of fleet.yaml, the cluster Secret in the fleet, the management
 /// cluster.
 #[derive(Args, Debug, Clone, Default)]
@@ -214,6 +226,15 @@ pub(crate) struct FilterArgs {
 #[derive(Args, Debug)]
 pub(crate) struct PlanningArgs {
     #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) deletions: DeletionArgs,
+}
+
+/// What is to be on which cluster, and how that is reached.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TargetArgs {
+    #[command(flatten)]
     pub(crate) fleet: FleetArgs,
     /// Take the bundles of this folder as they lie there, checked against their lock, instead of compiling
     #[arg(long, value_name = "OUT")]
@@ -222,6 +243,18 @@ pub(crate) struct PlanningArgs {
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+impl TargetArgs {
+    /// As planning takes them, for commands that decide nothing about deletions.
+    pub(crate) fn planning(&self) -> PlanningArgs {
+        PlanningArgs { target: self.clone(), deletions: DeletionArgs::default() }
+    }
+}
+
+/// What may be deleted, and whose fields may be taken.
+#[derive(Args, Debug, Default)]
+pub(crate) struct DeletionArgs {
     /// Whether what an application no longer declares is deleted [default: as its sync policy says]
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) prune: Option<PruneChoice>,

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::takeover::TargetArgs;
-use super::{Apply, ConnectionArgs, FleetArgs, PlanningArgs, RolloutArgs, WaitChoice};
+use super::{Apply, ConnectionArgs, FleetArgs, PlanningArgs, RolloutArgs, TargetArgs, WaitChoice};
 
 /// An apply of what was planned with other arguments than those of `apply`.
 pub(crate) fn applying(planning: PlanningArgs, yes: bool, timeout: u64) -> Apply {
@@ -29,6 +28,9 @@ pub(crate) fn applying(planning: PlanningArgs, yes: bool, timeout: u64) -> Apply
 pub(crate) struct Drift {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    /// After so many seconds a cluster that is not done counts as one that cannot be reached
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) timeout: u64,
     /// Use get and list only, no dry runs: which fields differ is foreseen from managedFields; defaults and webhooks are not
     #[arg(long, conflicts_with = "heal")]
     pub(crate) read_only: bool,
@@ -60,6 +62,9 @@ pub(crate) enum Heal {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    /// After so many seconds a cluster that is not done counts as one that cannot be reached
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) timeout: u64,
     /// What is printed: a table, or a wide one with everything in it
     #[arg(long, short, value_enum, default_value_t = StatusOutput::Table)]
     pub(crate) output: StatusOutput,

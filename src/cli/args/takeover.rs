@@ -5,43 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use fleetc::plan::Deployer;
 
-use super::{Color, ConnectionArgs, FilterArgs, FleetArgs, Format, PlanningArgs};
-
-/// What is to be on which cluster, and how that is reached, for commands that decide nothing about deletions.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct TargetArgs {
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
-    /// Take the bundles of this folder as they lie there, checked against their lock, instead of compiling
-    #[arg(long, value_name = "OUT")]
-    pub(crate) bundles: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    /// After so many seconds a cluster that is not done counts as one that cannot be reached
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    pub(crate) timeout: u64,
-}
-
-impl TargetArgs {
-    /// As planning takes them.
-    pub(crate) fn planning(&self) -> PlanningArgs {
-        let TargetArgs { fleet, bundles, connection, filter, .. } = self.clone();
-        PlanningArgs {
-            fleet,
-            bundles,
-            connection,
-            filter,
-            prune: None,
-            max_deletes: None,
-            max_removals: None,
-            allow_delete: Vec::new(),
-            allow_empty: false,
-            take_ownership: false,
-        }
-    }
-}
+use super::{Color, Format, TargetArgs};
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -49,6 +13,9 @@ impl TargetArgs {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    /// After so many seconds a cluster that is not done counts as one that cannot be reached
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) timeout: u64,
 }
 
 const VERIFY_HELP: &str = "Every object that would be applied is compared with the live one. Requests are get and list only. Identical is what \
@@ -92,6 +59,9 @@ pub(crate) struct Adopt {
     pub(crate) back_to: Option<DeployerChoice>,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    /// After so many seconds a cluster that is not done counts as one that cannot be reached
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) timeout: u64,
     /// Say what would move, change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -24,7 +24,7 @@ use fleetc::yaml::Node;
 use serde_json::{Value, json};
 
 use super::keep::{Edit, Keep};
-use super::{confirm, inventories, on, place, slices};
+use super::{asked, inventories, on, place, slices};
 use crate::cli::args::ClusterAdd;
 use crate::cli::assembly::Assembly;
 use crate::cli::report::{self, plural};
@@ -32,12 +32,8 @@ use crate::cli::session::{Session, print_out};
 
 /// Runs the command.
 pub(super) fn run(args: &ClusterAdd) -> ExitCode {
-    let session = match Session::open(&args.fleet, None) {
-        Ok(session) => session,
-        Err(code) => return code,
-    };
-    let (fleet, mut diagnostics, driver) = match super::start(&session) {
-        Ok(started) => started,
+    let (session, fleet, mut diagnostics, driver) = match super::open(&args.fleet) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     match Joining::prepare(args, &session, &fleet, &driver, &mut diagnostics) {
@@ -225,16 +221,9 @@ impl Joining {
             return self.end(args, session, &diagnostics, Vec::new(), "nothing was made (--dry-run)");
         }
         if !args.yes {
-            match confirm("Do you want to continue [y/N]?") {
-                Some(true) => {}
-                Some(false) => {
-                    session.say("nothing was made");
-                    return ExitCode::from(1);
-                }
-                None => {
-                    let error = usage("cluster/nobody-agreed", "nothing was made: nobody is here to agree");
-                    return session.refuse(error.hint("`--yes` agrees, `--dry-run` only shows").into());
-                }
+            let question = asked("nothing was made", "`--yes` agrees, `--dry-run` only shows");
+            if let Err(code) = question.put(session, &diagnostics) {
+                return ExitCode::from(code);
             }
         }
         match self.carry_out(args, session, driver) {

@@ -24,7 +24,7 @@ use crate::cli::args::ClusterDoctor;
 use crate::cli::assembly::Assembly;
 use crate::cli::reach;
 use crate::cli::report::{self, plural};
-use crate::cli::session::{Session, print_out};
+use crate::cli::session::print_out;
 
 /// Days before its end from which a certificate or token is worth a word.
 const SOON: i64 = 30;
@@ -49,12 +49,8 @@ pub(super) fn run(args: &ClusterDoctor) -> ExitCode {
     {
         (fleet_args.dir, name) = (folder.into(), None);
     }
-    let session = match Session::open(&fleet_args, None) {
-        Ok(session) => session,
-        Err(code) => return code,
-    };
-    let (declared, _, driver) = match super::start(&session) {
-        Ok(started) => started,
+    let (session, declared, _, driver) = match super::open(&fleet_args) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     if let Some(name) = &name

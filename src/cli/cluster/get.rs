@@ -17,7 +17,7 @@ use crate::cli::args::ClusterGet;
 use crate::cli::assembly::Assembly;
 use crate::cli::reach;
 use crate::cli::report::{self, plural};
-use crate::cli::session::{Session, print_out};
+use crate::cli::session::print_out;
 
 /// An application that the cluster has, by its inventory.
 #[derive(Default)]
@@ -44,12 +44,8 @@ struct Live {
 
 /// Runs the command.
 pub(super) fn run(args: &ClusterGet) -> ExitCode {
-    let session = match Session::open(&args.fleet, None) {
-        Ok(session) => session,
-        Err(code) => return code,
-    };
-    let (declared, _, driver) = match super::start(&session) {
-        Ok(started) => started,
+    let (session, declared, _, driver) = match super::open(&args.fleet) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     if let Err(unknown) = reach::named(&declared.clusters, &args.name) {

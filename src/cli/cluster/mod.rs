@@ -8,7 +8,6 @@ mod remove;
 mod rotate;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 
 use fleetc::api::Request;
@@ -26,10 +25,11 @@ use fleetc::span::Span;
 use fleetc::yaml::Node;
 use serde_json::{Value, json};
 
-use super::args::{ClusterAdd, ClusterCommand, ClusterFacts, ClusterList, ClusterOutput};
+use super::args::{ClusterAdd, ClusterCommand, ClusterFacts, ClusterList, ClusterOutput, FleetArgs};
+use super::consent::Question;
 use super::reach;
 use super::report;
-use super::session::{Session, eprint_line, print_json, print_out, write_file};
+use super::session::{Session, print_json, print_out, write_file};
 
 /// Runs the command.
 pub(crate) fn run(command: &ClusterCommand) -> ExitCode {
@@ -55,15 +55,15 @@ where
     results.pop().flatten().unwrap_or_else(|| Err("the request broke off".to_owned()))
 }
 
-/// Asks on a terminal; `None` where there is none.
-fn confirm(question: &str) -> Option<bool> {
-    if !std::io::stdin().is_terminal() {
-        return None;
+/// As `argocd cluster` asks.
+fn asked(undone: &'static str, hint: &'static str) -> Question {
+    Question {
+        asks: "Do you want to continue [y/N]?",
+        agrees: &["y", "yes"],
+        undone,
+        code: "cluster/nobody-agreed",
+        hint,
     }
-    eprint_line(question);
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line).is_ok();
-    Some(read && matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The namespaces in which a fleet keeps its inventories.
@@ -114,8 +114,9 @@ fn place(args: &ClusterAdd, cluster: &Registration, instance: &str) -> Result<()
     }
 }
 
-/// What the fleet's files declare, where they can be read, and a driver.
-fn start(session: &Session) -> Result<(Fleet, Diagnostics, Driver), ExitCode> {
+/// A session, what the fleet's files declare, where they can be read, and a driver.
+fn open(args: &FleetArgs) -> Result<(Session, Fleet, Diagnostics, Driver), ExitCode> {
+    let session = Session::open(args, None)?;
     let declared = session.declared();
     if declared.diagnostics.has_errors() {
         return Err(session.refuse(declared.diagnostics));
@@ -124,7 +125,7 @@ fn start(session: &Session) -> Result<(Fleet, Diagnostics, Driver), ExitCode> {
         let message = format!("cannot start threads: {error}");
         session.refuse(Diagnostic::error("cli/threads", Span::NONE, message).cause(Cause::Usage).into())
     })?;
-    Ok((declared.value, declared.diagnostics, driver))
+    Ok((session, declared.value, declared.diagnostics, driver))
 }
 
 /// What asking a cluster came to.
@@ -144,12 +145,8 @@ impl State {
 }
 
 fn list(args: &ClusterList) -> ExitCode {
-    let session = match Session::open(&args.fleet, None) {
-        Ok(session) => session,
-        Err(code) => return code,
-    };
-    let (fleet, mut diagnostics, driver) = match start(&session) {
-        Ok(started) => started,
+    let (session, fleet, mut diagnostics, driver) = match open(&args.fleet) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     let which: Vec<usize> = (0..fleet.clusters.len()).collect();
@@ -258,12 +255,8 @@ pub(crate) fn columns(lines: &[Vec<String>]) -> String {
 }
 
 fn facts(args: &ClusterFacts) -> ExitCode {
-    let session = match Session::open(&args.fleet, None) {
-        Ok(session) => session,
-        Err(code) => return code,
-    };
-    let (fleet, mut diagnostics, driver) = match start(&session) {
-        Ok(started) => started,
+    let (session, fleet, mut diagnostics, driver) = match open(&args.fleet) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     let place = match reach::named(&fleet.clusters, &args.name) {

@@ -25,7 +25,7 @@ use fleetc::span::Span;
 use serde_json::{Value, json};
 
 use super::keep::{Edit, Keep};
-use super::{confirm, inventories, on};
+use super::{asked, inventories, on};
 use crate::cli::apply as engine;
 use crate::cli::args::ClusterRemove;
 use crate::cli::reach;
@@ -34,12 +34,8 @@ use crate::cli::session::{Session, print_out};
 
 /// Runs the command.
 pub(super) fn run(args: &ClusterRemove) -> ExitCode {
-    let session = match Session::open(&args.fleet, None) {
-        Ok(session) => session,
-        Err(code) => return code,
-    };
-    let (fleet, diagnostics, driver) = match super::start(&session) {
-        Ok(started) => started,
+    let (session, fleet, diagnostics, driver) = match super::open(&args.fleet) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     match Leaving::prepare(args, &session, &fleet, &driver) {
@@ -187,16 +183,9 @@ impl Leaving {
             return ExitCode::SUCCESS;
         }
         if !args.yes {
-            match confirm("Do you want to continue [y/N]?") {
-                Some(true) => {}
-                Some(false) => {
-                    session.say("nothing was done");
-                    return ExitCode::from(1);
-                }
-                None => {
-                    let nobody = error("nothing was done: nobody is here to agree", Cause::Usage);
-                    return session.refuse(nobody.hint("`--yes` agrees, `--dry-run` only shows").into());
-                }
+            let question = asked("nothing was done", "`--yes` agrees, `--dry-run` only shows");
+            if let Err(code) = question.put(session, &diagnostics) {
+                return ExitCode::from(code);
             }
         }
         let mut outcome = None;

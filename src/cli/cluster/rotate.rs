@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::add::login_of;
 use super::keep::Keep;
-use super::{confirm, on};
+use super::{asked, on};
 use crate::cli::args::ClusterRotate;
 use crate::cli::reach;
 use crate::cli::session::{Session, print_out};
@@ -24,12 +24,8 @@ const OLD_TOKEN_STANDS: u64 = 60_000;
 
 /// Runs the command.
 pub(super) fn run(args: &ClusterRotate) -> ExitCode {
-    let session = match Session::open(&args.fleet, None) {
-        Ok(session) => session,
-        Err(code) => return code,
-    };
-    let (fleet, mut diagnostics, driver) = match super::start(&session) {
-        Ok(started) => started,
+    let (session, fleet, mut diagnostics, driver) = match super::open(&args.fleet) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     let prepared = reach::named(&fleet.clusters, &args.name).and_then(|place| {
@@ -50,17 +46,8 @@ pub(super) fn run(args: &ClusterRotate) -> ExitCode {
         account.namespace
     ));
     if !args.yes {
-        match confirm("Do you want to continue [y/N]?") {
-            Some(true) => {}
-            Some(false) => {
-                session.say("nothing was done");
-                return ExitCode::from(1);
-            }
-            None => {
-                let error =
-                    Diagnostic::error("cluster/nobody-agreed", Span::NONE, "nothing was done: nobody is here to agree");
-                return session.refuse(error.cause(Cause::Usage).hint("`--yes` agrees").into());
-            }
+        if let Err(code) = asked("nothing was done", "`--yes` agrees").put(&session, &diagnostics) {
+            return ExitCode::from(code);
         }
     }
     match rotation.carry_out(&driver, &session) {
