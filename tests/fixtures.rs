@@ -24,7 +24,8 @@ use std::process::Command;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Arguments where a case has none, by the start of its path.
-const DEFAULTS: [(&str, &[&str]); 7] = [
+const DEFAULTS: [(&str, &[&str]); 8] = [
+    ("diff", &["diff", "before", "after"]),
     ("helm", &["helm", "rel", ".", "--kube-version", "1.33.0"]),
     ("render/kustomize", &["kustomize", "."]),
     ("render", &["build", "."]),

@@ -66,8 +66,8 @@ pub fn output(bundles: &[Bundle], fleet_lock: &FleetLock, bundles_lock: &Bundles
         files.push(OutputFile {
             path: format!("{}/{INDEX}", bundle.directory),
             stage: Stage::Index,
-            digest: bundle.digest,
-            text: Some(Arc::clone(&bundle.text)),
+            digest: bundle.digest(),
+            text: Some(Arc::clone(bundle.text())),
         });
     }
     let text = bundles_lock.to_text();
@@ -263,7 +263,7 @@ impl<'a> Listed<'a> {
             let mut add = |path: &str, digest: Digest| {
                 listed.ours.entry(format!("{directory}/{path}")).or_default().push(digest);
             };
-            match new.get(directory.as_str()).filter(|bundle| bundle.text == old.text) {
+            match new.get(directory.as_str()).filter(|bundle| *bundle.text() == old.text) {
                 Some(same) => same.files.iter().for_each(|file| add(&file.path, file.digest)),
                 None => {
                     for (path, digests) in old.index().files() {
@@ -381,7 +381,7 @@ fn compare_applications(bundles: &[Bundle], previous: &Previous, out: &mut Vec<A
             out.extend(good.map(|entry| change(cluster, &entry.key, WhatHappened::Added)));
             continue;
         };
-        if old.text == bundle.text {
+        if old.text == *bundle.text() {
             continue;
         }
         let new_keys: BTreeSet<&AppKey> = index.applications.iter().map(|entry| &entry.key).collect();

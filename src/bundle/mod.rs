@@ -109,12 +109,35 @@ pub struct Bundle {
     pub directory: String,
     /// What its bundle.yaml says.
     pub index: Index,
-    /// The text of bundle.yaml.
-    pub text: Arc<str>,
-    /// Digest of that text.
-    pub digest: Digest,
     /// The manifests, sorted by path.
     pub files: Vec<BundleFile>,
+    /// The text of bundle.yaml and its digest, once somebody asked for them.
+    written: OnceLock<(Arc<str>, Digest)>,
+}
+
+impl Bundle {
+    /// A bundle of files that are sorted by path.
+    pub fn new(cluster: String, directory: String, index: Index, files: Vec<BundleFile>) -> Bundle {
+        Bundle { cluster, directory, index, files, written: OnceLock::new() }
+    }
+
+    /// The text of bundle.yaml. It is written when it is first asked for: who only compares bundles needs none.
+    pub fn text(&self) -> &Arc<str> {
+        &self.written().0
+    }
+
+    /// Digest of that text.
+    pub fn digest(&self) -> Digest {
+        self.written().1
+    }
+
+    fn written(&self) -> &(Arc<str>, Digest) {
+        self.written.get_or_init(|| {
+            let text = self.index.to_text();
+            let digest = Digest::of(text.as_bytes());
+            (text.into(), digest)
+        })
+    }
 }
 
 /// A manifest of a bundle.

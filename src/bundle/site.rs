@@ -23,7 +23,6 @@ use super::{Bundle, BundleFile, Finishes, Input, RenderSets, Tasks};
 use crate::application::AppKey;
 use crate::cluster::{Cluster, Facts, IN_CLUSTER_SERVER};
 use crate::diag::{Checked, Diagnostic, Diagnostics};
-use crate::digest::Digest;
 use crate::k8s::exclusion::{Entry as FilterEntry, Filter};
 use crate::k8s::scope::Scope;
 use crate::read::Fleet;
@@ -508,16 +507,7 @@ impl<'a> Site<'a> {
             index.scopes.insert(format!("{group}/{kind}"), record);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let text = index.to_text();
-        let digest = Digest::of(text.as_bytes());
-        Bundle {
-            cluster: self.name.clone(),
-            directory: self.directory.clone(),
-            index,
-            text: text.into(),
-            digest,
-            files,
-        }
+        Bundle::new(self.name.clone(), self.directory.clone(), index, files)
     }
 }
 

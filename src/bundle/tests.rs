@@ -305,7 +305,7 @@ fn build(step: &Step, fleet: &Fleet, disk: &Disk, turned: bool) -> (Warned<Bundl
     let input = Input { fleet, parts: &parts, previous: &previous, failed_sets: &step.failed_sets };
     let done = if turned { bundle(&input, &on_threads) } else { bundle(&input, &in_order) };
     let pins = FleetLock::default();
-    let digests = done.value.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
+    let digests = done.value.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest()));
     let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b"inputs"), BTreeMap::new(), digests);
     let output = output(&done.value.bundles, &pins, &lock);
     let changes = changes(&done.value.bundles, &output, &previous);
@@ -363,8 +363,8 @@ fn run(case: &Node, schemas: &mut Schemas) -> String {
             assert!(file.text.is_none() || there == Some(file.digest), "{} is not as listed", file.path);
         }
         for bundle in &done.value.bundles {
-            let read = Index::parse(&bundle.text).map(|index| index.to_text());
-            assert_eq!(read.as_deref(), Ok(&*bundle.text), "bundle.yaml reads as it was written");
+            let read = Index::parse(bundle.text()).map(|index| index.to_text());
+            assert_eq!(read.as_deref(), Ok(&**bundle.text()), "bundle.yaml reads as it was written");
         }
         for (path, text) in &disk.0 {
             match path.rsplit('/').next().unwrap() {

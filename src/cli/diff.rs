@@ -1,20 +1,24 @@
 //! `fleetc diff A B`: what differs between two revisions of the fleet, two folders of bundles, or two locks. Writes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use fleetc::bundle::{self, Contents, Previous};
-use fleetc::compile::{assemble, parts};
+use fleetc::compile::parts;
 use fleetc::diag::{Cause, Diagnostic, Diagnostics};
 use fleetc::diff::{self, Change, Comparison, Place, Side, report as diff_report};
+use fleetc::host::Pool;
 use fleetc::k8s::difference::ChangedField;
+use fleetc::k8s::glob::Glob;
 use fleetc::lock::{self, BundlesLock, FleetLock, State};
 use fleetc::plan::Filter;
+use fleetc::read::FLEET_FILES;
 use fleetc::report::Detail;
 use fleetc::span::{FileId, SourceMap, Span};
 use fleetc::yaml::{Node, json};
+use indicatif::ProgressBar;
 use serde_json::{Value, json as value};
 
 use super::args::{Diff, Format};
@@ -31,6 +35,8 @@ enum Named {
     Revision(String),
     /// A folder of bundles.
     Bundles(PathBuf),
+    /// The folder of another fleet, or of the same one in another checkout.
+    Fleet(PathBuf),
     /// A fleet.lock or bundles.lock.
     Lock(PathBuf),
 }
@@ -41,6 +47,8 @@ impl Named {
         let path = Path::new(text);
         if path.is_dir() && path.join(bundle::BUNDLES_LOCK).is_file() {
             Named::Bundles(path.to_owned())
+        } else if path.is_dir() && is_fleet(text) {
+            Named::Fleet(path.to_owned())
         } else if path.is_file() && path.extension().is_some_and(|extension| extension == "lock") {
             Named::Lock(path.to_owned())
         } else {
@@ -53,6 +61,12 @@ impl Named {
     }
 }
 
+/// Whether a folder is meant, and not a branch of that name.
+fn is_fleet(text: &str) -> bool {
+    let written = text.starts_with(['.', '/']) || text.ends_with('/');
+    written || FLEET_FILES.iter().any(|name| Path::new(text).join(name).is_file())
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Diff) -> ExitCode {
     let (before, after) = (Named::of(Some(&args.before)), Named::of(args.after.as_deref()));
@@ -62,19 +76,27 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
     if let (Named::Lock(before), Named::Lock(after)) = (&before, &after) {
         return locks(args, before, after);
     }
-    let (before, after) = match (side(&before, args), side(&after, args)) {
+    let pool = match Pool::new(args.options.threads) {
+        Ok(pool) => pool,
+        Err(error) => return refuse(args, usage(format!("cannot start threads: {error}"))),
+    };
+    let (before, after) = match (open(&before, args), open(&after, args)) {
+        (Ok(before), Ok(after)) => (before, after),
+        (Err(code), _) | (_, Err(code)) => return code,
+    };
+    let progress = [&before, &after].into_iter().find_map(Opened::progress);
+    let (mut before, mut after) = pool.both(|| before.side(args), || after.side(args));
+    progress.inspect(ProgressBar::finish_and_clear);
+    if before.side.is_some() && after.side.is_some() {
+        keep_new(&mut before.diagnostics, &mut after.diagnostics);
+    }
+    let (before, after) = match (before.told(args), after.told(args)) {
         (Ok(before), Ok(after)) => (before, after),
         (Err(code), _) | (_, Err(code)) => return code,
     };
     let failed = before.failed || after.failed;
-    let pool = fleetc::host::Pool::new(args.options.threads);
-    let comparison = match &pool {
-        Ok(pool) => {
-            let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| pool.spread(count, work);
-            diff::compare(&before.side, &after.side, &spread)
-        }
-        Err(_) => diff::compare(&before.side, &after.side, &bundle::in_order),
-    };
+    let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| pool.spread(count, work);
+    let comparison = diff::compare(&before.side, &after.side, &spread);
     // The process ends here; taking thousands of applications apart would be for nothing.
     std::mem::forget((before, after));
     match args.options.format {
@@ -93,38 +115,102 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
     }
 }
 
-/// One side, and whether an application of it could not be rendered.
-struct Compiled {
+/// One side of which it is known where it comes from.
+enum Opened {
+    Session(Box<Session>),
+    Bundles(PathBuf),
+}
+
+fn open(named: &Named, args: &Diff) -> Result<Opened, ExitCode> {
+    let session = match named {
+        Named::Bundles(folder) => return Ok(Opened::Bundles(folder.clone())),
+        Named::Revision(revision) => Session::open_at(&args.fleet_dir, &args.options, revision)?,
+        Named::WorkingTree => Session::open_with(&args.fleet_dir, &args.options, None, &|_| false)?,
+        Named::Fleet(folder) => Session::open_with(folder, &args.options, None, &|_| false)?,
+        Named::Lock(_) => return Err(ExitCode::from(2)),
+    };
+    Ok(Opened::Session(Box::new(session)))
+}
+
+impl Opened {
+    fn progress(&self) -> Option<ProgressBar> {
+        match self {
+            Opened::Session(session) => Some(session.progress("compiling both sides")),
+            Opened::Bundles(_) => None,
+        }
+    }
+
+    /// Makes the side. Nothing is said here, since both are made at once.
+    fn side(self, args: &Diff) -> Made {
+        let (mut made, clusters) = match self {
+            Opened::Session(session) => (compiled(session, args), Vec::new()),
+            Opened::Bundles(folder) => (lying(&folder), args.filter.clusters.clone()),
+        };
+        let Some(side) = &mut made.side else { return made };
+        let (filter, clusters) = match filter(args, &clusters) {
+            Ok(filter) => filter,
+            Err(error) => {
+                made.diagnostics.push(*error);
+                return Made { side: None, ..made };
+            }
+        };
+        for contents in side.values_mut() {
+            contents.index.applications.retain(|entry| filter.lets(&entry.key, &entry.project));
+        }
+        side.retain(|name, _| clusters.is_empty() || clusters.iter().any(|glob| glob.matches(name)));
+        made
+    }
+}
+
+fn filter(args: &Diff, clusters: &[String]) -> Result<(Filter, Vec<Glob>), Box<Diagnostic>> {
+    let filter = Filter { applications: globs(&args.filter.apps)?, projects: globs(&args.filter.projects)? };
+    Ok((filter, globs(clusters)?))
+}
+
+/// What became of a side.
+struct Made {
+    /// `None` where an error leaves open what belongs to it.
+    side: Option<Side>,
+    /// What is to be said of it.
+    diagnostics: Diagnostics,
+    /// Whose files they are about.
+    session: Option<Box<Session>>,
+}
+
+/// A side, and whether an application of it could not be rendered.
+struct Told {
     side: Side,
     failed: bool,
 }
 
-fn side(named: &Named, args: &Diff) -> Result<Compiled, ExitCode> {
-    let mut side = match named {
-        Named::Bundles(folder) => {
-            let around = folder.join("..");
-            let side = lying::bundles(folder, &around).map_err(|errors| refuse(args, errors))?;
-            Compiled { side, failed: false }
+impl Made {
+    /// Says what there is to say.
+    fn told(mut self, args: &Diff) -> Result<Told, ExitCode> {
+        let Some(side) = self.side else {
+            return Err(match &self.session {
+                Some(session) => session.refuse(self.diagnostics),
+                None => refuse(args, self.diagnostics),
+            });
+        };
+        if let Some(session) = &self.session {
+            session.print_findings(&mut self.diagnostics);
         }
-        Named::Revision(revision) => compiled(Session::open_at(&args.fleet_dir, &args.options, revision)?, args)?,
-        Named::WorkingTree => compiled(Session::open_with(&args.fleet_dir, &args.options, None, &|_| false)?, args)?,
-        Named::Lock(_) => return Err(ExitCode::from(2)),
-    };
-    let chosen = |applications: &[String]| globs(applications).map_err(|error| refuse(args, (*error).into()));
-    let filter = Filter { applications: chosen(&args.filter.apps)?, projects: chosen(&args.filter.projects)? };
-    for contents in side.side.values_mut() {
-        contents.index.applications.retain(|entry| filter.lets(&entry.key, &entry.project));
+        // The process ends soon; taking thousands of applications apart would be for nothing.
+        std::mem::forget(self.session);
+        Ok(Told { side, failed: self.diagnostics.has_errors() })
     }
-    if matches!(named, Named::Bundles(_)) {
-        let clusters = chosen(&args.filter.clusters)?;
-        side.side.retain(|name, _| clusters.is_empty() || clusters.iter().any(|glob| glob.matches(name)));
+}
+
+fn lying(folder: &Path) -> Made {
+    match lying::bundles(folder, &folder.join("..")) {
+        Ok(side) => Made { side: Some(side), diagnostics: Diagnostics::new(), session: None },
+        Err(diagnostics) => Made { side: None, diagnostics, session: None },
     }
-    Ok(side)
 }
 
 /// The bundles of a fleet, made anew: what lies in its output folder does not count, so nothing is held.
-fn compiled(session: Session, args: &Diff) -> Result<Compiled, ExitCode> {
-    let compiled = session.compile();
+fn compiled(session: Box<Session>, args: &Diff) -> Made {
+    let compiled = session.compile_unseen();
     let mut diagnostics = compiled.diagnostics;
     let compiled = compiled.value;
     let parts = parts(&compiled, session.world.sources());
@@ -132,23 +218,31 @@ fn compiled(session: Session, args: &Diff) -> Result<Compiled, ExitCode> {
     if compiled.unknown_applications || !compiled.failed_sets.is_empty() {
         let why = "an error leaves open which application is where, and a missing one would read as a removal";
         diagnostics.push(Diagnostic::note("diff/nothing-compared", Span::NONE, format!("nothing was compared: {why}")));
-        return Err(session.refuse(diagnostics));
+        return Made { side: None, diagnostics, session: Some(session) };
     }
     let previous = Previous::default();
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
-    let assembled = assemble(&compiled, &parts.value, &previous, false, &spread);
-    // Locks are not written here, so what is wrong with those of the folder is no matter.
-    diagnostics.extend(assembled.diagnostics.into_iter().filter(|found| found.cause != Cause::Answer));
-    if assembled.value.bundled.refused {
-        return Err(session.refuse(diagnostics));
-    }
-    let chosen = Chosen::of(&args.filter, &compiled.fleet).map_err(|error| session.refuse((*error).into()))?;
-    let names = chosen.clusters_of(&compiled.fleet);
-    session.print_findings(&mut diagnostics);
-    let bundles = assembled.value.bundled.bundles.into_iter().filter(|bundle| names.contains(&bundle.cluster));
+    let input = bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets: &[] };
+    let bundled = bundle::bundle(&input, &spread);
+    diagnostics.extend(bundled.diagnostics);
+    let names = match Chosen::of(&args.filter, &compiled.fleet) {
+        Ok(chosen) => chosen.clusters_of(&compiled.fleet),
+        Err(error) => {
+            return Made { side: None, diagnostics: (*error).into(), session: Some(session) };
+        }
+    };
+    let bundles = bundled.value.bundles.into_iter().filter(|bundle| names.contains(&bundle.cluster));
     let side: Side = bundles.map(|bundle| (bundle.cluster.clone(), Contents::from(bundle))).collect();
-    std::mem::forget((compiled.units, compiled.fleet, session));
-    Ok(Compiled { side, failed: diagnostics.has_errors() })
+    let side = if bundled.value.refused { None } else { Some(side) };
+    std::mem::forget((compiled.units, compiled.fleet));
+    Made { side, diagnostics, session: Some(session) }
+}
+
+/// Of what is no error, only what the second side says and the first does not is about the difference; `fleetc check` says the rest.
+fn keep_new(before: &mut Diagnostics, after: &mut Diagnostics) {
+    let known: BTreeSet<(&str, &str)> = before.iter().map(|found| (found.code, found.message.as_str())).collect();
+    after.0.retain(|found| found.is_error() || !known.contains(&(found.code, found.message.as_str())));
+    before.0.retain(Diagnostic::is_error);
 }
 
 fn usage(message: String) -> Diagnostics {

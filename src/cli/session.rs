@@ -161,10 +161,16 @@ impl Session {
 
     /// Compiles the fleet up to its renders: as often as sources come to light that have to be fetched first.
     pub(crate) fn compile(&self) -> Warned<Compiled> {
+        let progress = self.progress("compiling");
+        let compiled = self.compile_unseen();
+        progress.finish_and_clear();
+        compiled
+    }
+
+    /// The same without a sign of life: for who shows one of his own.
+    pub(crate) fn compile_unseen(&self) -> Warned<Compiled> {
         self.rounds(|| {
-            let progress = self.progress("compiling");
             let compiled = compile(&self.input, &self.world, &self.pool, &self.fresh_tools());
-            progress.finish_and_clear();
             let wants = compiled.value.wants.clone();
             (compiled, wants)
         })

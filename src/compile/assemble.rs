@@ -204,7 +204,10 @@ pub fn assemble(
     let (pins, followed) = pins(compiled, parts, before.pins);
     let fleet_lock = FleetLock { engines: engines.clone(), pins, answers };
     let files = inputs_digest(compiled.inputs.iter().map(|(path, digest)| (path, *digest)));
-    let clusters = bundled.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
+    spread(bundled.bundles.len(), &|at| {
+        let _ = bundled.bundles.get(at).map(bundle::Bundle::text);
+    });
+    let clusters = bundled.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest()));
     let bundles_lock = BundlesLock::new(engines, &fleet_lock.to_text(), files, followed, clusters);
     let output = bundle::output(&bundled.bundles, &fleet_lock, &bundles_lock);
     let changes = bundle::changes(&bundled.bundles, &output, previous);

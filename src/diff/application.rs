@@ -7,6 +7,7 @@ use super::{ApplicationChange, Pair, Place, What};
 use crate::bundle::{Entry, SourceRecord, State};
 use crate::k8s::difference::{self, ChangedField};
 use crate::k8s::object::Gvk;
+use crate::report::pattern;
 use crate::yaml::{Map, Node, json};
 
 /// What happens to applications, equal changes once; those that leave first.
@@ -17,6 +18,8 @@ pub(super) fn changes(pairs: &[Pair<'_>], results: &[Vec<Found>]) -> Vec<Applica
         let (rank, what, fields) = match (pair.before, pair.after) {
             (Some(_), None) => (0, What::Go, Vec::new()),
             (None, Some((_, entry))) if entry.state == State::Ok => (1, What::Come, Vec::new()),
+            // Nearly all are equal.
+            (Some((_, before)), Some((_, after))) if before == after => continue,
             (Some((_, before)), Some((_, after))) => {
                 let fields = settings(before, after);
                 if fields.is_empty() {
@@ -32,11 +35,10 @@ pub(super) fn changes(pairs: &[Pair<'_>], results: &[Vec<Found>]) -> Vec<Applica
         };
         let look = match what {
             What::Change => look(&fields),
-            _ => pair.place.application.to_string(),
+            _ => format!("{}\0{objects}", pattern(&pair.place.application.to_string(), &pair.place.cluster)),
         };
         let change = ApplicationChange { what, fields, objects, places: Vec::new() };
         let change = found.entry((rank, look)).or_insert(change);
-        change.objects = change.objects.max(objects);
         change.places.push(pair.place.clone());
     }
     let mut found: Vec<ApplicationChange> = found.into_values().collect();

@@ -12,6 +12,7 @@ use super::objects::{self, Found};
 use super::{Change, Pair, Place, What, application};
 use crate::bundle::ObjectRef;
 use crate::k8s::ignore::Ignore;
+use crate::report::pattern;
 use crate::yaml::json;
 
 /// From how many sets of values on a change of the same paths is shown with the first of them.
@@ -31,8 +32,9 @@ pub(super) fn changes(pairs: &[Pair<'_>], results: &[Vec<Arc<Found>>]) -> Vec<Ch
     let mut groups: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
     for one in seen {
         // Equal tasks share their results, so an address is looked at once.
-        let look =
-            looks.entry((Arc::as_ptr(&one.found) as usize, one.whole)).or_insert_with(|| look(&one.found, one.whole));
+        let look = looks
+            .entry((Arc::as_ptr(&one.found) as usize, one.whole))
+            .or_insert_with(|| look(&one.found, &one.place, one.whole));
         match groups.get_mut(look.as_str()) {
             Some(group) => group.push(one),
             None => {
@@ -92,10 +94,12 @@ fn moved(seen: Vec<Seen>) -> Vec<Seen> {
 }
 
 /// What two changes have in common that are shown once.
-fn look(found: &Found, whole: bool) -> String {
+fn look(found: &Found, place: &Place, whole: bool) -> String {
     let kind = format!("{} {}", found.gvk.api_version(), found.gvk.kind);
-    let name = match found.what {
+    let name = match &found.what {
         What::Change => String::new(),
+        // Every move is one of its own place.
+        What::Move { from } => format!("{} {}", pattern(&from.to_string(), &place.cluster), found.object.name),
         _ => format!("{:?} {}", found.what, found.object.name),
     };
     // Objects of one name that come need not be equal; with other content they are told apart, except for where they are.

@@ -11,8 +11,13 @@ mod fold;
 mod objects;
 pub mod report;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 use std::sync::Arc;
+use std::vec::IntoIter;
+
+use rustc_hash::FxHashMap;
 
 use crate::application::AppKey;
 use crate::bundle::{Contents, Entry, ObjectRef, Spread, State};
@@ -98,7 +103,7 @@ pub struct ApplicationChange {
     pub what: What,
     /// Settings that differ: project, destination namespace, sources, sync policy.
     pub fields: Vec<ChangedField>,
-    /// Number of its objects where it comes or leaves.
+    /// Number of its objects at each place, where it comes or leaves.
     pub objects: usize,
     /// Where, sorted.
     pub places: Vec<Place>,
@@ -181,24 +186,35 @@ pub fn compare(before: &Side, after: &Side, spread: Spread<'_>) -> Comparison {
 
 /// The applications of both sides, sorted by cluster and key.
 fn pairs<'a>(before: &'a Side, after: &'a Side) -> Vec<Pair<'a>> {
-    fn entries<'a>(side: &'a Side, cluster: &str) -> BTreeMap<&'a AppKey, (&'a Contents, &'a Entry)> {
-        let contents = side.get(cluster);
-        let entries =
-            contents.into_iter().flat_map(|contents| contents.index.applications.iter().map(move |e| (contents, e)));
-        entries.map(|(contents, entry)| (&entry.key, (contents, entry))).collect()
+    /// Sorted already, unless somebody else wrote the bundle.
+    fn entries<'a>(side: &'a Side, cluster: &str) -> Peekable<IntoIter<(&'a Contents, &'a Entry)>> {
+        let contents = side.get(cluster).into_iter();
+        let entries = contents.flat_map(|contents| contents.index.applications.iter().map(move |e| (contents, e)));
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_by(|(_, a), (_, b)| a.key.cmp(&b.key));
+        entries.dedup_by(|(_, a), (_, b)| a.key == b.key);
+        entries.into_iter().peekable()
     }
     // A fleet has far fewer names than places.
-    let mut keys: BTreeMap<&AppKey, Arc<AppKey>> = BTreeMap::new();
+    let mut keys: FxHashMap<&AppKey, Arc<AppKey>> = FxHashMap::default();
     let clusters: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut pairs = Vec::new();
     for name in clusters {
         let cluster: Arc<str> = Arc::from(name.as_str());
-        let (old, new) = (entries(before, name), entries(after, name));
-        let all: BTreeSet<&AppKey> = old.keys().chain(new.keys()).copied().collect();
-        for key in all {
-            let application = Arc::clone(keys.entry(key).or_insert_with(|| Arc::new(key.clone())));
-            let place = Place { cluster: Arc::clone(&cluster), application };
-            pairs.push(Pair { place, before: old.get(key).copied(), after: new.get(key).copied(), task: None });
+        let (mut old, mut new) = (entries(before, name), entries(after, name));
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((_, old)), Some((_, new))) => old.key.cmp(&new.key),
+            };
+            let before = if order.is_le() { old.next() } else { None };
+            let after = if order.is_ge() { new.next() } else { None };
+            let Some((_, entry)) = after.or(before) else { break };
+            let application = keys.entry(&entry.key).or_insert_with(|| Arc::new(entry.key.clone()));
+            let place = Place { cluster: Arc::clone(&cluster), application: Arc::clone(application) };
+            pairs.push(Pair { place, before, after, task: None });
         }
     }
     pairs
@@ -227,7 +243,7 @@ struct Work {
 
 /// Gives each pair whose files differ its task; each task once.
 fn tasks(pairs: &mut [Pair<'_>]) -> Vec<Work> {
-    let mut known: rustc_hash::FxHashMap<Task, usize> = rustc_hash::FxHashMap::default();
+    let mut known: FxHashMap<Task, usize> = FxHashMap::default();
     let mut list = Vec::new();
     for pair in pairs {
         let failed = [pair.before, pair.after].into_iter().flatten().any(|(_, entry)| entry.state != State::Ok);

@@ -93,7 +93,7 @@ fn a_change_of_one_base_is_one_change_wherever_it_is() {
     assert_eq!(
         shown,
         "\
-300 applications: web-c000@c000, web-c001@c001, web-c002@c002, web-c003@c003, web-c004@c004, web-c005@c005 and 294 more
+web-* on 300 clusters: c000, c001, c002, c003, c004, c005 and 294 more
   ~ change Deployment.apps web in 300 namespaces
     ~ .spec.template.spec.containers[name=web].image: web:1 → web:2
 
@@ -111,7 +111,7 @@ fn applications_come_and_leave_and_what_is_dangerous_is_shown() {
         text(&before, &after),
         "\
 - 1 cluster leaves: old
-- leaves: db on 2 clusters: eu, us (2 objects)
+- leaves: db on 2 clusters: eu, us (2 objects each)
 + comes: new on eu (1 object)
 
 db on 2 clusters: eu, us

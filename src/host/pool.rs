@@ -38,6 +38,11 @@ impl Pool {
         self.threads.install(|| (0..count).into_par_iter().for_each(work));
     }
 
+    /// Calls two functions, at the same time where there are two threads.
+    pub fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+        self.threads.join(a, b)
+    }
+
     /// What a function makes of every item, in their order.
     pub fn map<T: Sync, R: Send>(&self, items: &[T], function: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
         self.threads.install(|| items.par_iter().with_max_len(1).map(function).collect())

@@ -18,7 +18,9 @@ mod survey;
 mod walk;
 
 pub use assemble::fleet;
-pub use configuration::{ClusterEntry, Configuration, EngineChoice, InstanceEntry, Whom, configuration, json_schema};
+pub use configuration::{
+    ClusterEntry, Configuration, EngineChoice, FLEET_FILES, InstanceEntry, Whom, configuration, json_schema,
+};
 pub use declarations::{Declarations, Reading, declarations, is_declaration};
 pub use fleet::*;
 pub use judged::*;

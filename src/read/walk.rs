@@ -116,7 +116,7 @@ impl Walker<'_> {
 
     fn file(&mut self, path: &FilePath, name: &str, top: bool) {
         let kustomization = KUSTOMIZATION_NAMES.contains(&name);
-        if !kustomization && !is_definition_name(name) || (top && super::configuration::NAMES.contains(&name)) {
+        if !kustomization && !is_definition_name(name) || (top && super::configuration::FLEET_FILES.contains(&name)) {
             return;
         }
         match self.world.read(path) {

@@ -53,7 +53,7 @@ fn two_revisions_are_compared_without_touching_the_checkout() {
 + 1 cluster comes: d
 + comes: web-d on d (1 object)
 
-3 applications: web-a@a, web-b@b, web-c@c
+web-* on 3 clusters: a, b, c
   ~ change ConfigMap web/web
     ~ .data.greeting: hello old world → hello new world
 
@@ -130,5 +130,27 @@ fn sides_that_are_none_are_refused() {
         let output = run(folder.path(), args);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(code) && text.contains(says), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn what_both_sides_warn_of_is_not_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = Repo::new(folder.path());
+    let secret =
+        |name: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{a: b}}\n");
+    let (old, new, cluster) = (secret("old"), secret("new"), CLUSTER.replace("NAME", "a"));
+    let mut files = vec![("set.yaml", File(SET)), ("clusters/a.yaml", File(&cluster)), ("apps/web/a.yaml", File(&old))];
+    let first = repo.commit_after(&[], &files);
+    files.push(("apps/web/b.yaml", File(&new)));
+    let second = repo.commit_after(&[first], &files);
+    repo.set("refs/tags/v1", first);
+    repo.set("refs/heads/main", second);
+    for (before, after, said) in
+        [("v1", "main", (false, true)), ("main", "main", (false, false)), ("main", "v1", (false, false))]
+    {
+        let output = run(folder.path(), &["diff", before, after]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((text.contains("web/old"), text.contains("web/new")), said, "{before} {after}: {text}");
     }
 }

@@ -10,7 +10,7 @@ use super::{FilterArgs, FleetOptions};
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
 pub(crate) struct Diff {
-    /// What was: a revision of the fleet's git repository, a folder of bundles, or a lock [default: HEAD]
+    /// What was: a revision of the fleet's git repository, the folder of a fleet (another checkout), a folder of bundles, or a lock
     #[arg(value_name = "A", default_value = "HEAD")]
     pub(crate) before: String,
     /// What is: the same kinds [default: the working tree]

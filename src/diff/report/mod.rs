@@ -6,7 +6,7 @@ mod terminal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ApplicationChange, Change, Comparison, Place, What};
-use crate::report::{Detail, Line, NAMES, Tone, field, listed, places, plural};
+use crate::report::{Detail, Line, NAMES, Tone, field, listed, pattern, places, plural};
 
 pub use markdown::markdown;
 #[cfg(test)]
@@ -57,13 +57,19 @@ fn lines(change: &Change, detail: Detail) -> Vec<Line> {
     let mut head = format!("{sign} {} {}", change.what.name(), objects(change, detail));
     match &change.what {
         What::Rename { from } => head.push_str(&format!(" (was {from})")),
-        What::Move { from } => head.push_str(&format!(" (from the application {from})")),
+        What::Move { from } => {
+            let from = match change.places.as_slice() {
+                [first, _, ..] => pattern(&from.to_string(), &first.cluster),
+                _ => from.to_string(),
+            };
+            head.push_str(&format!(" (from the application {from})"));
+        }
         What::Come | What::Go | What::Change => {}
     }
     if change.whole {
         head.push_str(" with its application");
     }
-    if change.variants > 1 {
+    if change.variants > 1 && !change.fields.is_empty() {
         head.push_str(&format!(", with {} sets of values, such as", change.variants));
     }
     let mut lines = vec![Line::new(tone, 1, head)];
@@ -106,7 +112,8 @@ fn application(change: &ApplicationChange, detail: Detail) -> Vec<Line> {
     };
     let mut head = format!("{sign} {what}: {}", heading(&change.places, detail));
     if change.objects > 0 {
-        head.push_str(&format!(" ({})", plural(change.objects, "object")));
+        let each = if change.places.len() > 1 { " each" } else { "" };
+        head.push_str(&format!(" ({}{each})", plural(change.objects, "object")));
     }
     let mut lines = vec![Line::new(tone, 0, head)];
     for changed in &change.fields {

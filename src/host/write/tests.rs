@@ -42,9 +42,7 @@ fn bundles(rows: &[Row]) -> Vec<Bundle> {
             files.push(BundleFile { path: (*path).to_owned(), digest, text: Some((*content).into()), application });
         }
         let index = Index::parse(&text).unwrap();
-        let text: Arc<str> = index.to_text().into();
-        let digest = Digest::of(text.as_bytes());
-        Bundle { cluster: cluster.to_owned(), directory: cluster.to_owned(), index, text, digest, files }
+        Bundle::new(cluster.to_owned(), cluster.to_owned(), index, files)
     };
     clusters.into_iter().map(make).collect()
 }
@@ -71,7 +69,7 @@ impl Fleet {
     fn write(&self, disk: &dyn Disk, rows: &[Row]) -> Checked<Written> {
         let folder = self.folder();
         let bundles = bundles(rows);
-        let digests = bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest));
+        let digests = bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest()));
         let pins = FleetLock::default();
         let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b""), BTreeMap::new(), digests);
         let output = bundle::output(&bundles, &pins, &lock);

@@ -122,7 +122,7 @@ fn as_built(bundles: &[&Bundle], context: &Context, wanted: &mut Wanted) {
             let file_ = File { text: file.text.clone(), owner, role: Role::Content };
             wanted.files.insert(format!("{}/{}", bundle.directory, file.path), file_);
         }
-        let index = File { text: Some(Arc::clone(&bundle.text)), owner: of(String::new()), role: Role::Content };
+        let index = File { text: Some(Arc::clone(bundle.text())), owner: of(String::new()), role: Role::Content };
         wanted.files.insert(format!("{}/{INDEX}", bundle.directory), index);
     }
     if let Ok(lock::State::Here(mut lock)) = BundlesLock::parse(FileId::NONE, &context.lock) {

@@ -32,7 +32,7 @@ use crate::world::World;
 use crate::yaml::{self, Dialect, Limits, Node};
 
 /// The names under which the file is looked for in the fleet's folder.
-pub(super) const NAMES: [&str; 2] = ["fleet.yaml", "fleet.yml"];
+pub const FLEET_FILES: [&str; 2] = ["fleet.yaml", "fleet.yml"];
 
 /// What `fleet.yaml` says; [`Configuration::default`] where there is none.
 #[derive(Clone, Debug, Default)]
@@ -160,7 +160,7 @@ pub fn configuration(world: &dyn World, root: &FilePath) -> Warned<Configuration
     let mut diagnostics = Diagnostics::new();
     let mut value = Configuration::default();
     facts::Files { world, root }.collect(&mut value, &mut diagnostics);
-    let found: Vec<FilePath> = NAMES
+    let found: Vec<FilePath> = FLEET_FILES
         .iter()
         .filter_map(|name| root.join(name).ok())
         .filter(|path| world.stat(path).is_some_and(|kind| kind.is_file()))
