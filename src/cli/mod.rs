@@ -10,6 +10,7 @@ mod assembly;
 mod build;
 mod check;
 mod cluster;
+mod completions;
 mod consent;
 mod diff;
 mod drift;
@@ -22,6 +23,7 @@ mod init;
 mod kustomize;
 mod lint;
 mod lying;
+mod man;
 mod plan;
 mod planning;
 mod progress;
@@ -31,6 +33,7 @@ mod rbac;
 mod reach;
 mod report;
 mod rollback;
+mod schema;
 mod session;
 mod status;
 mod store;
@@ -52,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Cluster(args) => cluster::run(&args),
+        Command::Completions(args) => completions::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Expand(args) => expand::run(&args),
@@ -61,10 +65,12 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Kustomize(args) => kustomize::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Publish(args) => publish::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Update(args) => update::run(&args),
         Command::Vendor(args) => vendor::run(&args),

@@ -64,6 +64,8 @@ mod plan_guards;
 #[cfg(all(feature = "host", unix))]
 mod publish;
 mod read;
+#[cfg(feature = "host")]
+mod shells;
 #[cfg(all(feature = "host", unix))]
 mod sources;
 mod takeover;

@@ -41,15 +41,40 @@ fn cases() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The committed schema is the one of the field table.
+/// The committed schemas are those of the field tables, and every field has a description.
 #[test]
-fn schema_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/fleet.schema.json");
-    let got = serde_json::to_string_pretty(&read::json_schema()).unwrap() + "\n";
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, &got).unwrap();
+fn schemas_are_current_and_describe_every_field() {
+    for (name, schema) in [("fleet", read::json_schema()), ("facts", read::facts_json_schema())] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"));
+        let got = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &got).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap_or_default(), got, "run with UPDATE=1");
+        assert_eq!(silent(&schema, name), [""; 0], "`.doc(…)` in src/read/configuration/table.rs says it");
     }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), got, "run with UPDATE=1");
+}
+
+/// The fields without a description, with their path.
+fn silent(schema: &serde_json::Value, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, value) in schema.as_object().into_iter().flatten() {
+        if key != "properties" {
+            found.extend(silent(value, path));
+            continue;
+        }
+        for (name, field) in value.as_object().unwrap() {
+            let path = format!("{path}.{name}");
+            if field["description"].as_str().is_none_or(str::is_empty) {
+                found.push(path.clone());
+            }
+            found.extend(silent(field, &path));
+        }
+    }
+    if let Some(list) = schema.as_array() {
+        found.extend(list.iter().flat_map(|item| silent(item, path)));
+    }
+    found
 }
 
 fn tree(case: &Path) -> Option<PathBuf> {

@@ -82,12 +82,19 @@ pub(super) static OWNER_REFERENCE: Type = Type::open(
 /// `LabelSelector`.
 pub static LABEL_SELECTOR: Type = Type::closed(
     "LabelSelector",
-    &[opt("matchLabels", Map(&String)), opt("matchExpressions", List(&Struct(&LABEL_SELECTOR_REQUIREMENT)))],
+    &[
+        opt("matchLabels", Map(&String)).doc("Labels that must be there with these values."),
+        opt("matchExpressions", List(&Struct(&LABEL_SELECTOR_REQUIREMENT))).doc("Conditions that must hold, too."),
+    ],
 );
 
 pub(super) static LABEL_SELECTOR_REQUIREMENT: Type = Type::closed(
     "LabelSelectorRequirement",
-    &[req("key", String).must(), req("operator", String).must(), opt("values", List(&String))],
+    &[
+        req("key", String).must().doc("The label."),
+        req("operator", String).must().doc("`In`, `NotIn`, `Exists` or `DoesNotExist`."),
+        opt("values", List(&String)).doc("With `In` and `NotIn`: the values."),
+    ],
 );
 
 pub(super) static GROUP_KIND: Type = Type::open("GroupKind", &[req("group", String), req("kind", String)]);

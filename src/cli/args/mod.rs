@@ -7,7 +7,10 @@ mod publish;
 mod rbac;
 mod rollout;
 mod running;
+mod shell;
 mod takeover;
+#[cfg(test)]
+mod tests;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -24,6 +27,7 @@ pub(crate) use publish::{LayoutChoice, Publish, ServiceChoice};
 pub(crate) use rbac::RbacArgs;
 pub(crate) use rollout::RolloutArgs;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
+pub(crate) use shell::{Completions, Man, Schema, Schemas};
 pub(crate) use takeover::{Adopt, Init, Verify};
 
 /// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
@@ -51,6 +55,8 @@ pub(crate) enum Command {
     Cluster(ClusterCommand),
     /// Compile, write nothing; exit 1 with a list when bundles or locks do not match the sources any more
     Check(Check),
+    /// Print what a shell completes commands and options by
+    Completions(Completions),
     /// Show what differs between two revisions of the fleet, two folders of bundles or two locks: equal changes on many clusters once
     Diff(Diff),
     /// Show where clusters are not as they were last applied, by whom and since when; exit 1 when there is such a place
@@ -69,6 +75,8 @@ pub(crate) enum Command {
     Kustomize(Kustomize),
     /// Check the rendered objects: fields and API versions against the cluster's Kubernetes and CRDs, policies, one's own rules
     Lint(Lint),
+    /// Print manual pages, or write those of all commands
+    Man(Man),
     /// Show what would change on which cluster: creates, changes with their fields, deletions, hooks, what is held or refused
     Plan(Plan),
     /// Take an application on a cluster back to an earlier revision, and hold it there
@@ -77,6 +85,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Commit the bundles to a branch or another repository, without a worktree; nothing when nothing changed
     Publish(Publish),
+    /// Print the JSON Schema of fleet.yaml or of another format, for editors and checks
+    Schema(Schema),
     /// Look after the folder of fetched sources, which all fleets share
     #[command(subcommand)]
     Store(StoreCommand),

@@ -1,17 +1,26 @@
-//! The JSON Schema of fleet.yaml, from its field table.
+//! The JSON Schemas of what people write for fleetc, from the field tables that it is read by: fleet.yaml and facts of clusters.
 
 use serde_json::{Map, Value, json};
 
-use super::table::FLEET;
+use super::table::{FACTS, FLEET};
 use crate::argo::schema::{Shape, Type};
 
 /// The schema (draft 2020-12) that editors check `fleet.yaml` with.
 pub fn json_schema() -> Value {
-    let mut schema = object(&FLEET);
+    titled("fleet.yaml of fleetc", &FLEET)
+}
+
+/// The same for the facts of a cluster, `clusters/NAME.facts.yaml`.
+pub fn facts_json_schema() -> Value {
+    titled("Facts of a cluster for fleetc", &FACTS)
+}
+
+fn titled(title: &str, ty: &Type) -> Value {
+    let mut schema = object(ty);
     if let Some(map) = schema.as_object_mut() {
         let mut front = Map::new();
         front.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
-        front.insert("title".to_owned(), json!("fleet.yaml of fleetc"));
+        front.insert("title".to_owned(), json!(title));
         front.append(map);
         *map = front;
     }
@@ -22,6 +31,10 @@ fn object(ty: &Type) -> Value {
     let mut properties = Map::new();
     for field in ty.fields {
         let mut value = shape(field.shape);
+        if value == json!(true) {
+            // The same, and it can carry a text.
+            value = json!({});
+        }
         if !field.doc.is_empty()
             && let Some(map) = value.as_object_mut()
         {

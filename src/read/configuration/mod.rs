@@ -10,7 +10,7 @@ mod lint;
 mod rollout;
 mod table;
 
-pub use json_schema::json_schema;
+pub use json_schema::{facts_json_schema, json_schema};
 
 use std::collections::BTreeMap;
 
