@@ -66,6 +66,47 @@ pub fn normalize_git_url(url: &str) -> String {
     text
 }
 
+/// What a URL is made of. Nothing is decoded and no case is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts<'u> {
+    /// Before `://`.
+    pub scheme: &'u str,
+    /// What stands before `@`; empty where there is none.
+    pub user: &'u str,
+    /// The host; one by number of version 6 has its brackets.
+    pub host: &'u str,
+    /// The port that is written, else the usual one of the scheme; empty where neither is known.
+    pub port: &'u str,
+    /// What stands behind the host, with the slash.
+    pub path: &'u str,
+}
+
+/// The port of a scheme where none is written.
+pub fn usual_port(scheme: &str) -> &'static str {
+    match scheme {
+        "https" | "oci" => "443",
+        "http" => "80",
+        "ssh" => "22",
+        _ => "",
+    }
+}
+
+/// The parts of a URL with a host: `scheme://user@host:port/path`; `None` of any other text.
+pub fn parts(url: &str) -> Option<Parts<'_>> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.find(['/', '?', '#']).and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
+    let (user, server) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (host, port) = match server.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
+        // An IPv6 address ends with a bracket.
+        Some(_) if server.ends_with(']') => (server, ""),
+        Some(_) => return None,
+        None => (server, ""),
+    };
+    let port = if port.is_empty() { usual_port(scheme) } else { port };
+    (!host.is_empty()).then_some(Parts { scheme, user, host, port, path })
+}
+
 /// Whether two git URLs name one repository for the question which local tree answers: same host and path, whatever the scheme and user.
 ///
 /// Wider than [`normalize_git_url`], on purpose: people clone by ssh what their Applications name by https. Ports count where the
@@ -75,27 +116,11 @@ pub fn same_repository(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let parts = |url: &str| -> Option<(String, String, String, String)> {
-        let (scheme, rest) = url.split_once("://")?;
-        let (authority, path) = rest.split_once('/')?;
-        let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
-            _ => (authority, ""),
-        };
-        let default = match scheme {
-            "https" => "443",
-            "http" => "80",
-            "ssh" => "22",
-            _ => "",
-        };
-        let port = if port.is_empty() { default } else { port };
-        let path = path.trim_start_matches('/').to_owned();
-        (!host.is_empty()).then(|| (scheme.to_owned(), host.to_owned(), port.to_owned(), path))
-    };
     match (parts(&a), parts(&b)) {
-        (Some((scheme_a, host_a, port_a, path_a)), Some((scheme_b, host_b, port_b, path_b))) => {
-            host_a == host_b && path_a == path_b && (scheme_a != scheme_b || port_a == port_b)
+        (Some(a), Some(b)) => {
+            let (path, other) = (a.path.trim_start_matches('/'), b.path.trim_start_matches('/'));
+            let is_path = !path.is_empty() && path == other;
+            is_path && a.host == b.host && (a.scheme != b.scheme || a.port == b.port)
         }
         _ => false,
     }

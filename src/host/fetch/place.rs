@@ -3,7 +3,7 @@
 //! A registry without a scheme (`ghcr.io/org`, as Argo CD writes Helm's) is `oci://`. Names and passwords are no part of a place, except the
 //! user of ssh.
 
-use crate::source::normalize_git_url;
+use crate::source::{Parts, normalize_git_url, parts, usual_port};
 
 /// A place, in the form in which places are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,27 +31,8 @@ impl Place {
             false if head.contains('@') => format!("ssh://{}", url.trim_end_matches('/').to_lowercase()),
             false => format!("oci://{}", url.trim_end_matches('/').to_lowercase()),
         };
-        let (scheme, rest) = normal.split_once("://")?;
-        let (authority, path) =
-            rest.find(['/', '?', '#']).and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
-        let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
-        let (host, port) = match host.rsplit_once(':') {
-            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
-            // An IPv6 address ends with a bracket.
-            Some(_) if host.ends_with(']') => (host, ""),
-            Some(_) => return None,
-            None => (host, ""),
-        };
-        if host.is_empty() {
-            return None;
-        }
-        let usual = match scheme {
-            "https" | "oci" => "443",
-            "http" => "80",
-            "ssh" => "22",
-            _ => "",
-        };
-        let port = if port == usual { "" } else { port };
+        let Parts { scheme, user, host, port, path } = parts(&normal)?;
+        let port = if port == usual_port(scheme) { "" } else { port };
         let user = if scheme == "ssh" { user } else { "" };
         let at = if user.is_empty() { "" } else { "@" };
         let colon = if port.is_empty() { "" } else { ":" };
