@@ -20,6 +20,7 @@ pub mod pool;
 mod program;
 pub mod publish;
 mod revision;
+mod service;
 mod tracked;
 mod tree;
 mod versions;

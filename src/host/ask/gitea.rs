@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
+use super::super::service::{GITEA, Variable};
 use super::github::{has_contents, is_left_out, pulls_by};
-use super::service::GITEA;
 use super::{Host, Provider, Pull, Repository, Web, flag, names, number, segment, text};
 use crate::host::fetch::Fault;
 use crate::yaml::Node;
 
-pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
-    GITEA.host(node, "/api/v1", |_| false, web, variable)
+pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: Variable<'_>) -> Host<'a> {
+    Host::of(&GITEA, node, "", web, variable)
 }
 
 /// Open pull requests that have all the labels; `None` where there is no such repository.
@@ -27,10 +27,7 @@ impl Provider for Owner<'_> {
     fn repositories(&self, protocol: &str) -> Result<Vec<Repository>, Fault> {
         let owner = self.node.str_at(&["owner"]);
         let Some(items) = self.host.list(&format!("/orgs/{}/repos?limit=50", segment(owner)))? else {
-            return Err(self.host.refuses(
-                format!("Gitea knows no organization `{owner}`, or the token may not see it"),
-                "look at `owner`, and give a token in `GITEA_TOKEN`",
-            ));
+            return Err(self.host.knows_no("organization", "owner", owner));
         };
         let mut out = Vec::new();
         for item in &items {
@@ -43,7 +40,7 @@ impl Provider for Owner<'_> {
             out.push(Repository {
                 organization,
                 name,
-                id: number(item, "id")?,
+                id: Node::int(number(item, "id")?),
                 url: text(item, &[if protocol == "https" { "html_url" } else { "ssh_url" }])?,
                 branch: text(item, &["default_branch"])?,
                 sha: String::new(),

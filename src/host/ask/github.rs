@@ -2,18 +2,13 @@
 
 use serde_json::Value;
 
-use super::service::GITHUB;
-use super::{Host, Provider, Pull, Repository, Web, flag, names, number, segment, text, wanted};
+use super::super::service::{GITHUB, Variable};
+use super::{Host, Provider, Pull, Repository, Web, flag, names, number, path_of, segment, text, wanted};
 use crate::host::fetch::Fault;
 use crate::yaml::Node;
 
-pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
-    // A server of one's own has its API below this path, unless its name says that it is the API.
-    let is_api = |base: &str| {
-        let name = base.split("://").nth(1).unwrap_or_default();
-        name.starts_with("api.") || name.contains(".api.")
-    };
-    GITHUB.host(node, "/api/v3", is_api, web, variable)
+pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: Variable<'_>) -> Host<'a> {
+    Host::of(&GITHUB, node, "", web, variable)
 }
 
 /// Open pull requests that have all the labels; `None` where there is no such repository.
@@ -55,10 +50,7 @@ impl Provider for Organization<'_> {
         let organization = self.node.str_at(&["organization"]);
         let path = format!("/orgs/{}/repos?per_page=100", segment(organization));
         let Some(items) = self.host.list(&path)? else {
-            return Err(self.host.refuses(
-                format!("GitHub knows no organization `{organization}`, or the token may not see it"),
-                "look at `organization`, and give a token in `GITHUB_TOKEN`",
-            ));
+            return Err(self.host.knows_no("organization", "organization", organization));
         };
         let mut out = Vec::new();
         for item in &items {
@@ -68,7 +60,7 @@ impl Provider for Organization<'_> {
             out.push(Repository {
                 organization: text(item, &["owner", "login"])?,
                 name: text(item, &["name"])?,
-                id: number(item, "id")?,
+                id: Node::int(number(item, "id")?),
                 url: text(item, &[if protocol == "https" { "clone_url" } else { "ssh_url" }])?,
                 branch: text(item, &["default_branch"])?,
                 sha: String::new(),
@@ -106,13 +98,12 @@ pub(super) fn is_left_out(node: &Node, item: &Value) -> bool {
 
 /// Whether there is something at a path of a branch; Gitea answers as GitHub does.
 pub(super) fn has_contents(host: &Host<'_>, repository: &Repository, path: &str) -> Result<bool, Fault> {
-    let file: Vec<String> = path.split('/').map(segment).collect();
     let place = format!(
         "/repos/{}/{}/contents/{}?ref={}",
         segment(&repository.organization),
         segment(&repository.name),
-        file.join("/"),
+        path_of(path),
         segment(&repository.branch)
     );
-    Ok(host.one(&place)?.is_some())
+    host.has(&place)
 }

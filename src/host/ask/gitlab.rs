@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::service::GITLAB;
+use super::super::service::{GITLAB, Variable};
 use super::{Host, Provider, Pull, Repository, Web, flag, names, number, segment, text, wanted};
 use crate::host::fetch::Fault;
 use crate::yaml::Node;
 
-pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Host<'a> {
-    GITLAB.host(node, "/api/v4", |_| false, web, variable)
+pub(super) fn host<'a>(node: &Node, web: &'a dyn Web, variable: Variable<'_>) -> Host<'a> {
+    Host::of(&GITLAB, node, "", web, variable)
 }
 
 /// Merge requests in the state that is asked for, else in any; `None` where there is no such project.
@@ -61,16 +61,13 @@ impl Provider for Group<'_> {
             path.push_str(&format!("&topic={}", segment(topic)));
         }
         let Some(items) = self.host.list(&path)? else {
-            return Err(self.host.refuses(
-                format!("GitLab knows no group `{group}`, or the token may not see it"),
-                "look at `group`, and give a token in `GITLAB_TOKEN`",
-            ));
+            return Err(self.host.knows_no("group", "group", group));
         };
         let repository = |item: &Value| {
             Ok(Repository {
                 organization: text(item, &["namespace", "full_path"])?,
                 name: text(item, &["path"])?,
-                id: number(item, "id")?,
+                id: Node::int(number(item, "id")?),
                 url: text(item, &[if protocol == "https" { "http_url_to_repo" } else { "ssh_url_to_repo" }])?,
                 branch: item.get("default_branch").and_then(Value::as_str).unwrap_or_default().to_owned(),
                 sha: String::new(),
@@ -81,7 +78,7 @@ impl Provider for Group<'_> {
     }
 
     fn branches(&self, repository: &Repository) -> Result<Vec<Repository>, Fault> {
-        let place = format!("/projects/{}/repository/branches", repository.id);
+        let place = format!("/projects/{}/repository/branches", repository.id.text().unwrap_or_default());
         let at = |item: &Value| Ok(repository.at(text(item, &["name"])?, text(item, &["commit", "id"])?));
         if flag(self.node, "allBranches", false) {
             return self.host.list(&format!("{place}?per_page=100"))?.unwrap_or_default().iter().map(at).collect();
@@ -97,7 +94,7 @@ impl Provider for Group<'_> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let place = format!(
             "/projects/{}/repository/tree?per_page=100&path={}&ref={}",
-            repository.id,
+            repository.id.text().unwrap_or_default(),
             segment(folder),
             segment(&repository.branch)
         );

@@ -1,14 +1,18 @@
-//! Asks the APIs of Git hosts what generators ask: GitHub, GitLab, Gitea. `fleetc update` records what comes back ([`crate::question`]).
+//! Asks the APIs of Git hosts what generators ask: GitHub, GitLab, Gitea, Bitbucket, Azure DevOps. `fleetc update` records what comes back
+//! ([`crate::question`]).
 //!
 //! What is asked and how answers are filtered follows Argo CD (`applicationset/services/pull_request`, `scm_provider`). An answer that is
-//! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Tokens go to hosts that they are for
-//! (`service`), and a next page elsewhere is refused. Bitbucket, Azure DevOps, AWS CodeCommit, plugins and clusters are not asked.
+//! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Logins go to hosts that they are for
+//! ([`super::service`]), and a next page elsewhere is refused. AWS CodeCommit is not asked.
 
+mod azure_devops;
+mod bitbucket_cloud;
+mod bitbucket_server;
 mod gitea;
 mod github;
 mod gitlab;
 mod online;
-mod service;
+mod pages;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +20,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 use serde_json::Value;
 
-use super::fetch::Fault;
+use self::pages::Pages;
+use super::fetch::{Fault, Login};
+use super::service::{Service, Variable};
 use crate::digest::Digest;
 use crate::question::{self, Question};
 use crate::yaml::{Map, Node};
@@ -35,26 +41,20 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// A token, by how it is shown.
-pub enum Token {
-    /// As `Authorization: Bearer`.
-    Bearer(String),
-}
-
 /// How requests are sent.
 pub trait Web {
-    /// Sends a GET, with a token that no redirect may carry elsewhere. A status other than success is no fault here.
+    /// Sends a GET, with a login that no redirect may carry elsewhere. A status other than success is no fault here.
     ///
     /// # Errors
     /// No answer came.
-    fn get(&self, url: &str, token: Option<&Token>) -> Result<Reply, Fault>;
+    fn get(&self, url: &str, login: Option<&Login>) -> Result<Reply, Fault>;
 }
 
-/// Asks. `variable` gives the value of an environment variable: tokens, and the hosts that they are for (`service`).
+/// Asks. `variable` gives the value of an environment variable: logins, and the hosts that they are for.
 ///
 /// # Errors
 /// The service is not reached, refuses, answers something else, or is none that is asked.
-pub fn ask(question: &Question, web: &dyn Web, variable: &dyn Fn(&str) -> Option<String>) -> Result<Node, Fault> {
+pub fn ask(question: &Question, web: &dyn Web, variable: Variable<'_>) -> Result<Node, Fault> {
     let asked = &question.asked;
     let has = |provider: &str| asked.get(provider).filter(|node| !node.is_null());
     // The first in Argo CD's order counts.
@@ -66,6 +66,12 @@ pub fn ask(question: &Question, web: &dyn Web, variable: &dyn Fn(&str) -> Option
                 gitlab::pulls(&gitlab::host(node, web, variable), node)
             } else if let Some(node) = has("gitea") {
                 gitea::pulls(&gitea::host(node, web, variable), node)
+            } else if let Some(node) = has("bitbucketServer") {
+                bitbucket_server::pulls(&bitbucket_server::host(node, web, variable), node)
+            } else if let Some(node) = has("bitbucket") {
+                bitbucket_cloud::pulls(&bitbucket_cloud::host(node, web, variable), node)
+            } else if let Some(node) = has("azuredevops") {
+                azure_devops::pulls(&azure_devops::host(node, web, variable), node)
             } else {
                 return Err(nobody(question));
             };
@@ -91,6 +97,12 @@ pub fn ask(question: &Question, web: &dyn Web, variable: &dyn Fn(&str) -> Option
                 Box::new(gitlab::Group { host: gitlab::host(node, web, variable), node })
             } else if let Some(node) = has("gitea") {
                 Box::new(gitea::Owner { host: gitea::host(node, web, variable), node })
+            } else if let Some(node) = has("bitbucketServer") {
+                Box::new(bitbucket_server::Project { host: bitbucket_server::host(node, web, variable), node })
+            } else if let Some(node) = has("azureDevOps") {
+                Box::new(azure_devops::Project { host: azure_devops::host(node, web, variable), node })
+            } else if let Some(node) = has("bitbucket") {
+                Box::new(bitbucket_cloud::Workspace { host: bitbucket_cloud::host(node, web, variable), node })
             } else {
                 return Err(nobody(question));
             };
@@ -107,28 +119,65 @@ fn nobody(question: &Question) -> Fault {
         .hint(format!("write the answer as `{}`, or use a `list` generator", question.path()))
 }
 
-/// A host with its token.
+/// A host with its login.
 pub(super) struct Host<'a> {
+    service: &'static Service,
     web: &'a dyn Web,
     /// URL of the API, without slash at the end.
     base: String,
-    token: Option<Token>,
-    /// Why a token that is there is not shown.
+    login: Option<Login>,
+    /// Why a login that is there is not shown.
     held_back: Option<String>,
+    pages: Pages,
+}
+
+impl<'a> Host<'a> {
+    /// The host that a generator asks; `user` is whom it names for a password.
+    fn of(service: &'static Service, node: &Node, user: &str, web: &'a dyn Web, variable: Variable<'_>) -> Self {
+        let base = service.api(node.str_at(&["api"]));
+        let (login, held_back) = match service.login(&base, user, variable) {
+            Ok(login) => (login, None),
+            Err(why) => (None, Some(why)),
+        };
+        Host { service, web, base, login, held_back, pages: Pages::Link }
+    }
+
+    fn paging(self, pages: Pages) -> Self {
+        Host { pages, ..self }
+    }
+
+    /// The same, with paths below a segment.
+    fn below(self, segment: &str) -> Self {
+        Host { base: format!("{}/{segment}", self.base), ..self }
+    }
 }
 
 impl Host<'_> {
     fn send(&self, url: &str) -> Result<Reply, Fault> {
-        let reply = self.web.get(url, self.token.as_ref())?;
+        let reply = self.web.get(url, self.login.as_ref())?;
         match reply.status {
             200..=299 | 404 => Ok(reply),
             401 | 403 => Err(self.refuses(
                 format!("{} refuses ({})", self.base, reply.status),
-                "give a token that may read this, in the environment variable of the service",
+                &format!("give a token that may read this in `{}`", self.service.variables().1),
             )),
             status @ (429 | 500..=599) => Err(Fault::passing(format!("{} is busy ({status})", self.base))),
             status => Err(Fault::lasting(format!("{} answers with status {status}", self.base))),
         }
+    }
+
+    /// A refusal, with the reason why no login was shown, or `otherwise`.
+    fn refuses(&self, reason: String, otherwise: &str) -> Fault {
+        Fault::lasting(reason).hint(self.held_back.as_deref().unwrap_or(otherwise))
+    }
+
+    /// There is no organization, or whatever the service calls it, of the name in a field.
+    fn knows_no(&self, what: &str, field: &str, name: &str) -> Fault {
+        let Service { name: service, .. } = self.service;
+        self.refuses(
+            format!("{service} knows no {what} `{name}`, or the token may not see it"),
+            &format!("look at `{field}`, and give a token in `{}`", self.service.variables().1),
+        )
     }
 
     fn parse(&self, reply: &Reply) -> Result<Value, Fault> {
@@ -139,48 +188,36 @@ impl Host<'_> {
     /// One object; `None` where there is none.
     fn one(&self, path: &str) -> Result<Option<Value>, Fault> {
         let reply = self.send(&format!("{}{path}", self.base))?;
-        if reply.status == 404 {
+        if matches!(reply.status, 204 | 404) {
             return Ok(None);
         }
         self.parse(&reply).map(Some)
     }
 
+    /// Whether there is something; what does not matter.
+    fn has(&self, path: &str) -> Result<bool, Fault> {
+        Ok(self.send(&format!("{}{path}", self.base))?.status != 404)
+    }
+
     /// All pages of a list; `None` where there is none.
     fn list(&self, path: &str) -> Result<Option<Vec<Value>>, Fault> {
-        let mut url = format!("{}{path}", self.base);
+        let first = format!("{}{path}", self.base);
+        let mut url = first.clone();
         let mut out = Vec::new();
         for page in 0..MAX_PAGES {
             let reply = self.send(&url)?;
             if reply.status == 404 && page == 0 {
                 return Ok(None);
             }
-            let Value::Array(items) = self.parse(&reply)? else {
-                return Err(Fault::lasting(format!("{} does not answer with a list", self.base)));
-            };
+            let (items, next) = self.pages.read(&self.base, &first, &reply, self.parse(&reply)?)?;
             out.extend(items);
-            match reply.link.as_deref().and_then(next) {
+            match next {
                 None => return Ok(Some(out)),
-                Some(next) if origin(next) == origin(&self.base) => url = next.to_owned(),
-                Some(_) => return Err(Fault::lasting(format!("{} names a next page on another host", self.base))),
+                Some(next) => url = next,
             }
         }
         Err(Fault::lasting(format!("{} has more than {MAX_PAGES} pages", self.base)))
     }
-}
-
-/// Scheme, host and port.
-fn origin(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| start + at);
-    url.get(..end).unwrap_or(url)
-}
-
-/// The URL with `rel="next"` of a `Link` header.
-fn next(link: &str) -> Option<&str> {
-    link.split(',').find_map(|part| {
-        let (url, rest) = part.trim().strip_prefix('<')?.split_once('>')?;
-        rest.split(';').any(|attribute| matches!(attribute.trim(), "rel=\"next\"" | "rel=next")).then_some(url)
-    })
 }
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -190,6 +227,11 @@ fn segment(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
+/// A path in a repository as segments of a path.
+fn path_of(path: &str) -> String {
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
 /// A text of an answer.
 fn text(value: &Value, path: &[&str]) -> Result<String, Fault> {
     let found = path.iter().try_fold(value, |value, key| value.get(key));
@@ -197,6 +239,11 @@ fn text(value: &Value, path: &[&str]) -> Result<String, Fault> {
         Some(text) => Ok(text.to_owned()),
         None => Err(Fault::lasting(format!("the answer has no text `{}`", path.join(".")))),
     }
+}
+
+/// A text of an answer that may be missing.
+fn or_empty(value: &Value, path: &[&str]) -> String {
+    text(value, path).unwrap_or_default()
 }
 
 fn number(value: &Value, key: &str) -> Result<i64, Fault> {
@@ -228,6 +275,8 @@ struct Filter {
     patterns: Vec<(&'static str, Regex)>,
     exist: Vec<String>,
     absent: Vec<String>,
+    /// Whether it is about branches: one that names both a repository and a branch or a path is.
+    of_branches: bool,
 }
 
 const PULL_FILTERS: [&str; 3] = ["branchMatch", "targetBranchMatch", "titleMatch"];
@@ -245,7 +294,13 @@ fn filters(asked: &Node, fields: &[&'static str]) -> Result<Vec<Filter>, Fault> 
                     .map_err(|_| Fault::lasting(format!("the filter `{field}` is no pattern: `{pattern}`")))?;
                 patterns.push((*field, compiled));
             }
-            Ok(Filter { patterns, exist: wanted(entry, "pathsExist"), absent: wanted(entry, "pathsDoNotExist") })
+            let has = |field: &&str| entry.get(field).is_some_and(|node| !node.is_null());
+            Ok(Filter {
+                patterns,
+                exist: wanted(entry, "pathsExist"),
+                absent: wanted(entry, "pathsDoNotExist"),
+                of_branches: ["branchMatch", "pathsExist", "pathsDoNotExist"].iter().any(has),
+            })
         })
         .collect()
 }
@@ -255,14 +310,11 @@ impl Filter {
         self.patterns.iter().filter(|(known, _)| *known == field).all(|(_, pattern)| test(pattern))
     }
 
-    fn is_of_repositories(&self) -> bool {
-        self.patterns.iter().any(|(field, _)| *field != "branchMatch")
-    }
-
-    fn is_of_branches(&self) -> bool {
-        self.patterns.iter().any(|(field, _)| *field == "branchMatch")
-            || !self.exist.is_empty()
-            || !self.absent.is_empty()
+    /// Whether a repository, at a branch where the filter is about those, passes the patterns.
+    fn accepts_names(&self, repository: &Repository) -> bool {
+        self.accepts("repositoryMatch", |pattern| pattern.is_match(&repository.name))
+            && self.accepts("labelMatch", |pattern| repository.labels.iter().any(|label| pattern.is_match(label)))
+            && self.accepts("branchMatch", |pattern| pattern.is_match(&repository.branch))
     }
 }
 
@@ -302,7 +354,8 @@ impl Pull {
 struct Repository {
     organization: String,
     name: String,
-    id: i64,
+    /// A number or a text, by service.
+    id: Node,
     url: String,
     branch: String,
     sha: String,
@@ -314,7 +367,7 @@ impl Repository {
         let mut map = Map::new();
         map.insert("organization", Node::str(self.organization));
         map.insert("repository", Node::str(self.name));
-        map.insert("repository_id", Node::int(self.id));
+        map.insert("repository_id", self.id);
         map.insert("url", Node::str(self.url));
         map.insert("branch", Node::str(self.branch));
         map.insert("sha", Node::str(self.sha));
@@ -335,21 +388,19 @@ trait Provider {
     fn has_path(&self, repository: &Repository, path: &str) -> Result<bool, Fault>;
 }
 
-/// Repositories that pass a filter, then those of their branches that do (`scm_provider.ListRepos`).
+/// Repositories that pass a filter, then those of their branches that do (`scm_provider.ListRepos`). A filter counts once: for branches where it
+/// says anything of them, else for repositories.
 fn repositories(provider: &dyn Provider, protocol: &str, asked: &Node) -> Result<Vec<Repository>, Fault> {
     if !matches!(protocol, "" | "ssh" | "https") {
         return Err(Fault::lasting(format!("the cloneProtocol `{protocol}` is neither ssh nor https")));
     }
     let filters = filters(asked, &SCM_FILTERS)?;
-    let of_repositories: Vec<&Filter> = filters.iter().filter(|filter| filter.is_of_repositories()).collect();
-    let of_branches: Vec<&Filter> = filters.iter().filter(|filter| filter.is_of_branches()).collect();
+    let of_branches: Vec<&Filter> = filters.iter().filter(|filter| filter.of_branches).collect();
+    let of_repositories: Vec<&Filter> =
+        filters.iter().filter(|filter| !filter.of_branches && !filter.patterns.is_empty()).collect();
     let mut out = Vec::new();
     for repository in provider.repositories(protocol)? {
-        let passes = |filter: &&Filter| {
-            filter.accepts("repositoryMatch", |pattern| pattern.is_match(&repository.name))
-                && filter.accepts("labelMatch", |pattern| repository.labels.iter().any(|label| pattern.is_match(label)))
-        };
-        if !of_repositories.is_empty() && !of_repositories.iter().any(passes) {
+        if !of_repositories.is_empty() && !of_repositories.iter().any(|filter| filter.accepts_names(&repository)) {
             continue;
         }
         for branch in provider.branches(&repository)? {
@@ -366,7 +417,7 @@ fn repositories(provider: &dyn Provider, protocol: &str, asked: &Node) -> Result
 }
 
 fn passes_branch(provider: &dyn Provider, branch: &Repository, filter: &Filter) -> Result<bool, Fault> {
-    if !filter.accepts("branchMatch", |pattern| pattern.is_match(&branch.branch)) {
+    if !filter.accepts_names(branch) {
         return Ok(false);
     }
     for (paths, wanted) in [(&filter.exist, true), (&filter.absent, false)] {
@@ -394,7 +445,7 @@ pub struct Answered {
 pub fn ask_all<'q>(
     questions: impl IntoIterator<Item = &'q Question>,
     web: &dyn Web,
-    variable: &dyn Fn(&str) -> Option<String>,
+    variable: Variable<'_>,
 ) -> Vec<Answered> {
     let record = |question: &Question, answer: Node| {
         let recorded = question.record(&answer).and_then(|text| Ok((text, question::digest(&answer)?)));

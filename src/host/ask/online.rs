@@ -1,11 +1,11 @@
-//! Questions over the client that fetches sources: its proxies, authorities and timeouts; the token only where there is one.
+//! Questions over the client that fetches sources: its proxies, authorities and timeouts; the login of the environment only where there is one.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Reply, Token, Web};
+use super::{Reply, Web};
 use crate::host::fetch::http::{Ask, Client, Timeouts};
-use crate::host::fetch::{Credentials, Fault, Hidden, Login};
+use crate::host::fetch::{Credentials, Fault, Login};
 
 /// Bytes of an answer that are taken.
 const LIMIT: u64 = 32 << 20;
@@ -17,11 +17,10 @@ pub fn client(fleet: &Path) -> Client {
 }
 
 impl Web for Client {
-    fn get(&self, url: &str, token: Option<&Token>) -> Result<Reply, Fault> {
+    fn get(&self, url: &str, login: Option<&Login>) -> Result<Reply, Fault> {
         let mut access = self.credentials().access(url)?;
-        match token {
-            Some(Token::Bearer(token)) => access.login = Some(Login::Bearer(Hidden::from(token.clone()))),
-            None => {}
+        if login.is_some() {
+            access.login = login.cloned();
         }
         let answer = self.send(&Ask::get(url, &access, LIMIT))?;
         let link = answer.header("link").map(str::to_owned);

@@ -1,15 +1,15 @@
 //! Pull requests for what is published to a branch of its own: on GitHub, GitLab and Gitea, one for a target, kept up to date.
 //!
-//! A token is sent to the server that it belongs to and to no other: to the public API of its service, or to the one that the service's
-//! variable names (`GITHUB_API_URL`, `GITLAB_API_URL` or `CI_API_V4_URL`, `GITEA_API_URL`). Where the repository is on another server, that is
-//! said, and nothing is asked.
+//! A token is sent to the server that it belongs to and to no other ([`service`]). Where the repository is on another server, that is said, and
+//! nothing is asked.
 
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::super::fetch::http::{Ask, Client, Method};
-use super::super::fetch::{Fault, Hidden, Login};
-use crate::source::without_credentials;
+use super::super::fetch::{Fault, Login};
+use super::super::service::{self, origin};
+use crate::source::{parts, without_credentials};
 
 /// Bytes of an answer that are taken.
 const LIMIT: u64 = 32 << 20;
@@ -27,47 +27,11 @@ pub enum Service {
     Gitea,
 }
 
-/// What is known of a service.
-struct Row {
-    service: Service,
-    /// In names of hosts.
-    word: &'static str,
-    host: &'static str,
-    api: &'static str,
-    /// Below a server of one's own.
-    path: &'static str,
-    apis: &'static [&'static str],
-    tokens: &'static [&'static str],
-}
-
-const SERVICES: [Row; 3] = [
-    Row {
-        service: Service::GitHub,
-        word: "github",
-        host: "github.com",
-        api: "https://api.github.com",
-        path: "/api/v3",
-        apis: &["GITHUB_API_URL"],
-        tokens: &["GITHUB_TOKEN", "GH_TOKEN"],
-    },
-    Row {
-        service: Service::GitLab,
-        word: "gitlab",
-        host: "gitlab.com",
-        api: "https://gitlab.com/api/v4",
-        path: "/api/v4",
-        apis: &["GITLAB_API_URL", "CI_API_V4_URL"],
-        tokens: &["GITLAB_TOKEN"],
-    },
-    Row {
-        service: Service::Gitea,
-        word: "gitea",
-        host: "gitea.com",
-        api: "https://gitea.com/api/v1",
-        path: "/api/v1",
-        apis: &["GITEA_API_URL"],
-        tokens: &["GITEA_TOKEN"],
-    },
+/// Each with its word in names of hosts, and where its API and its tokens are.
+static SERVICES: [(Service, &str, &service::Service); 3] = [
+    (Service::GitHub, "github", &service::GITHUB),
+    (Service::GitLab, "gitlab", &service::GITLAB),
+    (Service::Gitea, "gitea", &service::GITEA),
 ];
 
 /// Where pull requests of a repository are.
@@ -76,7 +40,7 @@ pub struct Forge {
     service: Service,
     /// URL of the API, without slash at the end.
     api: String,
-    token: Hidden,
+    login: Login,
     /// The repository: `owner/name`, on GitLab with groups.
     project: String,
 }
@@ -93,23 +57,14 @@ pub struct Request {
 }
 
 /// Host without port, and path, of the URL of a repository.
-fn parts(url: &str) -> Option<(String, String)> {
-    let (authority, path) = match url.split_once("://") {
-        Some((_, rest)) => rest.split_once('/')?,
-        None => url.split_once(':')?,
+fn place(url: &str) -> Option<(String, String)> {
+    let (host, path) = match parts(url) {
+        Some(parts) => (parts.host, parts.path),
+        None => url.split_once(':').map(|(host, path)| (host.rsplit_once('@').map_or(host, |(_, host)| host), path))?,
     };
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = host.split(':').next().unwrap_or(host).to_lowercase();
     let path = path.trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
-    (!host.is_empty() && path.contains('/')).then(|| (host, path.to_owned()))
-}
-
-/// Host of a URL, without port.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or(rest);
-    authority.split(':').next().unwrap_or(authority)
+    (!host.is_empty() && path.contains('/')).then(|| (host.to_lowercase(), path.to_owned()))
 }
 
 impl Forge {
@@ -125,46 +80,34 @@ impl Forge {
     ) -> Result<Forge, Fault> {
         let shown = without_credentials(url);
         let (at, project) =
-            parts(url).ok_or_else(|| Fault::lasting(format!("`{shown}` is no repository that has pull requests")))?;
-        let set = |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|text| !text.is_empty()));
-        let own = |row: &Row| set(row.apis).filter(|api| host(api) == at || host(api) == format!("api.{at}"));
-        let is = |row: &&Row| match named {
-            Some(service) => row.service == service,
-            None => row.host == at || own(row).is_some() || at.contains(row.word),
+            place(url).ok_or_else(|| Fault::lasting(format!("`{shown}` is no repository that has pull requests")))?;
+        let is_there = |api: &String| {
+            let host = parts(api).map(|parts| parts.host.to_lowercase()).unwrap_or_default();
+            host == at || host == format!("api.{at}")
         };
-        let row = SERVICES.iter().find(is).ok_or_else(|| {
+        let own = |service: &service::Service| service.named(variable).find(is_there);
+        let is = |(kind, word, service): &&(Service, &str, &service::Service)| match named {
+            Some(named) => *kind == named,
+            None => service.host == at || own(service).is_some() || at.contains(word),
+        };
+        let (kind, _, service) = SERVICES.iter().find(is).ok_or_else(|| {
             Fault::lasting(format!("nobody knows which service `{at}` is"))
                 .hint("say `--pull-request=github`, `gitlab` or `gitea`")
         })?;
-        let api = match (row.host == at, own(row)) {
-            (true, _) => row.api.to_owned(),
-            (false, Some(api)) => api,
-            (false, None) => format!("https://{at}{}", row.path),
-        };
-        // A token belongs to the server that the variable beside it names, else to the public one.
-        let home = set(row.apis).unwrap_or_else(|| row.api.to_owned());
-        let variables =
-            (row.apis.first().copied().unwrap_or_default(), row.tokens.first().copied().unwrap_or_default());
-        if host(&home) != host(&api) {
-            return Err(Fault::lasting(format!(
-                "{} is for {}, and `{at}` is another server",
-                variables.1,
-                host(&home)
-            ))
-            .hint(format!("set {}={api}, and {} to a token of that server", variables.0, variables.1)));
+        let api = own(service).unwrap_or_else(|| service.api(&format!("https://{at}")));
+        let token = service.variables().1;
+        match service.login(&api, "", variable) {
+            Ok(Some(login)) => Ok(Forge { client, service: *kind, api, login, project }),
+            Ok(None) => Err(Fault::lasting(format!("there is no token for {}", origin(&api)))
+                .hint(format!("set {token}; it must be allowed to open pull requests"))),
+            Err(why) => Err(Fault::lasting(format!("{token} is for another server than `{at}`")).hint(why)),
         }
-        let token = set(row.tokens).ok_or_else(|| {
-            Fault::lasting(format!("there is no token for {}", host(&api)))
-                .hint(format!("set {}; it must be allowed to open pull requests", variables.1))
-        })?;
-        let api = api.trim_end_matches('/').to_owned();
-        Ok(Forge { client, service: row.service, api, token: Hidden::from(token), project })
     }
 
     fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
         let url = format!("{}{path}", self.api);
         let mut access = self.client.credentials().access(&url)?;
-        access.login = Some(Login::Bearer(self.token.clone()));
+        access.login = Some(self.login.clone());
         "the token of the environment".clone_into(&mut access.origin);
         let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];
         let body = body.map(|body| body.to_string().into_bytes());

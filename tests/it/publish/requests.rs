@@ -79,8 +79,8 @@ fn answer(state: &mut State, asked: Asked) -> Value {
 #[test]
 fn a_pull_request_is_opened_once_and_kept_up_to_date() {
     for (kind, api, token, first, last) in [
-        ("github", "GITHUB_API_URL", "GITHUB_TOKEN", "/repos/org/out/pulls", "PATCH"),
-        ("gitlab", "GITLAB_API_URL", "GITLAB_TOKEN", "/projects/org%2Fout/merge_requests", "PUT"),
+        ("github", "GITHUB_API_URL", "GITHUB_TOKEN", "/api/v3/repos/org/out/pulls", "PATCH"),
+        ("gitlab", "GITLAB_API_URL", "GITLAB_TOKEN", "/api/v4/projects/org%2Fout/merge_requests", "PUT"),
     ] {
         let origins = tempfile::tempdir().unwrap();
         let origin = bare(origins.path(), "org/out");

@@ -1,4 +1,4 @@
-//! Generators that ask services: `fleetc update` against servers that answer as GitHub, GitLab and Gitea do, and builds that replay what
+//! Generators that ask services: `fleetc update` against servers that answer as GitHub, GitLab, Gitea, Bitbucket and Azure DevOps do, and builds that replay what
 //! was answered. The answers are of the shape of the services' documentation, of a made-up organization.
 
 use std::collections::BTreeMap;
@@ -85,11 +85,11 @@ fn answers(fleet: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn update(site: &Site, fleet: &Path, environment: &[(&str, &str)]) -> Output {
     let mut command = site.command(fleet, "store", &["update"]);
-    for name in ["GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "GITHUB_API_URL", "GITHUB_SERVER_URL"] {
-        command.env_remove(name);
-    }
-    for name in ["CI_API_V4_URL", "CI_SERVER_URL", "GITEA_SERVER_URL"] {
-        command.env_remove(name);
+    let services = ["GITHUB_", "GH_", "GITLAB_", "GITEA_", "CI_", "BITBUCKET_", "AZURE_DEVOPS_", "SYSTEM_"];
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| services.iter().any(|service| name.starts_with(service))) {
+            command.env_remove(name);
+        }
     }
     command.envs(environment.iter().copied()).output().unwrap()
 }
@@ -229,4 +229,111 @@ fn tokens_of_the_environment_go_to_named_hosts_only() {
     let written: String =
         text_of(&answers(&fleet)) + &stderr(&all) + &fs::read_to_string(fleet.join("fleet.lock")).unwrap();
     assert!(!written.contains("t0ken"), "{written}");
+}
+
+/// Bitbucket and Azure DevOps: pages in the body, passwords in place of tokens.
+#[test]
+fn bitbucket_and_azure_devops_are_asked() {
+    let site = Site::new();
+    let url = site.server.url();
+    let (fleet, served) = (site.path("fleet"), site.path("served"));
+    let sets = [
+        application_set(
+            "cloud",
+            &format!(
+                "{{pullRequest: {{bitbucket: {{owner: acme, repo: web, api: {url}/cloud, basicAuth: {{username: joe, passwordRef: {{secretName: s, key: k}}}}}}}}}}"
+            ),
+            "pr-{{.number}}",
+            "{{.head_short_sha}}",
+        ),
+        application_set(
+            "server",
+            &format!(
+                "{{scmProvider: {{bitbucketServer: {{project: OPS, api: {url}/server}}, filters: [{{pathsExist: [deploy]}}]}}}}"
+            ),
+            "{{.repository}}-{{.repository_id}}",
+            "{{.short_sha}}",
+        ),
+        application_set(
+            "azure",
+            &format!("{{scmProvider: {{azureDevOps: {{organization: acme, teamProject: shop, api: {url}/azure}}}}}}"),
+            "{{.repository}}-{{.repository_id}}",
+            "{{.short_sha}}",
+        ),
+    ];
+    write(&fleet.join("sets.yaml"), &sets.concat());
+    let settings = "apiVersion: fleetc.dev/v1alpha1\nkind: Fleet\nrepositories: [{url: https://git.example.com/fleet.git, path: .}]\n";
+    write(&fleet.join("fleet.yaml"), settings);
+    write(&fleet.join("own/kustomization.yaml"), "resources: [own.yaml]\n");
+    write(&fleet.join("own/own.yaml"), &config("own", "own"));
+
+    let pull = |id: u32, hash: &str| {
+        format!(
+            r#"{{"id": {id}, "title": "T", "source": {{"branch": {{"name": "b"}}, "commit": {{"hash": "{hash}"}}}}, "destination": {{"branch": {{"name": "main"}}}}, "author": {{"nickname": "jane"}}}}"#
+        )
+    };
+    let pulls = "cloud/repositories/acme/web/pullrequests";
+    let next = format!("{url}/{pulls}?page=2");
+    write(
+        &served.join(format!("{pulls}?pagelen=50")),
+        &format!(r#"{{"next": "{next}", "values": [{}]}}"#, pull(7, "aaaaaaaa11111111")),
+    );
+    write(&served.join(format!("{pulls}?page=2")), &format!(r#"{{"values": [{}]}}"#, pull(9, "bbbbbbbb22222222")));
+    let repos = "server/rest/api/1.0/projects/OPS";
+    let repo = |name: &str, id: u32| {
+        format!(
+            r#"{{"id": {id}, "name": "{name}", "project": {{"key": "OPS"}}, "links": {{"clone": [{{"name": "ssh", "href": "ssh://git@bb/{name}.git"}}]}}}}"#
+        )
+    };
+    let page = |more: &str, repo: &str| format!(r#"{{{more}, "values": [{repo}]}}"#);
+    write(
+        &served.join(format!("{repos}/repos?limit=100")),
+        &page(r#""isLastPage": false, "nextPageStart": 1"#, &repo("db", 4)),
+    );
+    write(&served.join(format!("{repos}/repos?limit=100&start=1")), &page(r#""isLastPage": true"#, &repo("notes", 5)));
+    for name in ["db", "notes"] {
+        let branch = r#"{"displayId": "main", "latestCommit": "cccccccc33333333"}"#;
+        write(&served.join(format!("{repos}/repos/{name}/branches/default")), branch);
+    }
+    write(&served.join(format!("{repos}/repos/db/browse/deploy")), r#"{"type": "DIRECTORY"}"#);
+    let place = "azure/acme/shop/_apis/git/repositories";
+    let listed = r#"{"value": [{"id": "0af", "name": "till", "defaultBranch": "refs/heads/main", "remoteUrl": "https://dev.azure.com/acme/shop/_git/till"}]}"#;
+    write(&served.join(format!("{place}?api-version=5.0")), listed);
+    let branch = r#"{"name": "main", "commit": {"commitId": "dddddddd44444444"}}"#;
+    write(&served.join(format!("{place}/till/stats/branches?api-version=5.0&name=main")), branch);
+
+    let logins = [
+        ("BITBUCKET_APP_PASSWORD", "p4ss"),
+        ("BITBUCKET_SERVER_TOKEN", "t0ken"),
+        ("AZURE_DEVOPS_EXT_PAT", "p4t"),
+        ("BITBUCKET_SERVER_URL", url.as_str()),
+    ];
+    let updated = update(&site, &fleet, &logins);
+    succeed(&updated, &["update"]);
+    assert!(stderr(&updated).contains("3 answers recorded in fleet.answers"), "{}", stderr(&updated));
+    let seen = shown(&site.server);
+    assert!(
+        !seen.is_empty() && seen.iter().all(|line| line.contains("/server/") && line.ends_with("(Bearer t0ken)")),
+        "only one host was named: {seen:?}"
+    );
+    let named: Vec<(&str, &str)> =
+        logins.into_iter().chain([("BITBUCKET_API_URL", url.as_str()), ("AZURE_DEVOPS_URL", url.as_str())]).collect();
+    let all = update(&site, &fleet, &named);
+    succeed(&all, &["update"]);
+    let seen = shown(&site.server);
+    // `joe:p4ss` and `:p4t`.
+    for (place, login) in
+        [("/cloud/", "(Basic am9lOnA0c3M=)"), ("/server/", "(Bearer t0ken)"), ("/azure/", "(Basic OnA0dA==)")]
+    {
+        assert!(seen.iter().any(|line| line.contains(place)), "{place}: {seen:?}");
+        let wrong = |line: &&String| line.contains(place) && !line.ends_with(login);
+        assert_eq!(seen.iter().find(wrong), None);
+    }
+    let text = text_of(&site.build(&fleet, "store", &["--locked", "--offline"]));
+    for want in ["aaaaaaaa-own", "bbbbbbbb-own", "cccccccc-own", "dddddddd-own", "name: db-4", "name: till-0af"] {
+        assert!(text.contains(want), "{want} is not in {text}");
+    }
+    assert!(!text.contains("notes-5"), "it has no such path");
+    let written = text_of(&answers(&fleet)) + &stderr(&all) + &fs::read_to_string(fleet.join("fleet.lock")).unwrap();
+    assert!(!["p4ss", "t0ken", "p4t\""].iter().any(|secret| written.contains(secret)), "{written}");
 }

@@ -1,10 +1,12 @@
 //! Questions against answers of the shape that the services give.
 
+mod others;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::{Reply, Token, Web, ask, ask_all};
-use crate::host::fetch::Fault;
+use super::{Reply, Web, ask, ask_all};
+use crate::host::fetch::{Fault, Login};
 use crate::question::Question;
 use crate::span::FileId;
 use crate::yaml::json::to_json;
@@ -36,10 +38,11 @@ impl Service {
 }
 
 impl Web for Service {
-    fn get(&self, url: &str, token: Option<&Token>) -> Result<Reply, Fault> {
-        let shown = match token {
-            None => "without token".to_owned(),
-            Some(Token::Bearer(token)) => format!("Bearer {token}"),
+    fn get(&self, url: &str, login: Option<&Login>) -> Result<Reply, Fault> {
+        let shown = match login {
+            None | Some(Login::Identity(_)) => "without token".to_owned(),
+            Some(Login::Bearer(token)) => format!("Bearer {}", token.reveal()),
+            Some(Login::Basic { user, password }) => format!("Basic {user}:{}", password.reveal()),
         };
         self.asked.borrow_mut().push(format!("{url} {shown}"));
         let missing = (404, None, "{}".to_owned());
@@ -120,7 +123,7 @@ fn what_is_not_whole_is_no_answer() {
     let gone = "https://api.github.com/repositories/1/pulls?page=2";
     let service = Service::default().pages(PULLS, gone, "[]");
     assert!(answer(&service, &asked).starts_with("fault:"), "a page that is missing");
-    let nobody = question("pullRequest", "{azuredevops: {organization: o, project: p, repo: r}}");
+    let nobody = question("scmProvider", "{awsCodeCommit: {region: eu-west-1}}");
     assert!(answer(&Service::default(), &nobody).contains("does not ask"));
     let pattern = question("pullRequest", "{github: {owner: o, repo: r}, filters: [{branchMatch: '('}]}");
     assert!(answer(&Service::default(), &pattern).contains("is no pattern"));
