@@ -45,10 +45,10 @@ pub(super) fn run(args: &ClusterRotate) -> ExitCode {
         account.user(),
         account.namespace
     ));
-    if !args.yes {
-        if let Err(code) = asked("nothing was done", "`--yes` agrees").put(&session, &diagnostics) {
-            return ExitCode::from(code);
-        }
+    if !args.yes
+        && let Err(code) = asked("nothing was done", "`--yes` agrees").put(&session, &diagnostics)
+    {
+        return ExitCode::from(code);
     }
     match rotation.carry_out(&driver, &session) {
         Err(error) => session.refuse((*error).into()),
