@@ -315,10 +315,7 @@ fn data(comparison: &Comparison) -> Value {
     let failures: Vec<Value> = comparison
         .failures
         .iter()
-        .map(|failure| {
-            let side = if failure.after { "after" } else { "before" };
-            value!({"side": side, "why": failure.why, "places": places(&failure.places)})
-        })
+        .map(|failure| value!({"side": failure.side.name(), "why": failure.why, "places": places(&failure.places)}))
         .collect();
     value!({
         "summary": diff_report::summary(comparison),

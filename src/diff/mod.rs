@@ -109,12 +109,34 @@ pub struct ApplicationChange {
     pub places: Vec<Place>,
 }
 
-/// An application that one side could not render.
+/// Which side could not render something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failed {
+    /// The first one.
+    Before,
+    /// The second one.
+    After,
+    /// Neither could.
+    Both,
+}
+
+impl Failed {
+    /// One word, as in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Failed::Before => "before",
+            Failed::After => "after",
+            Failed::Both => "both",
+        }
+    }
+}
+
+/// An application that could not be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Whether that is the second side.
-    pub after: bool,
-    /// Why.
+    /// On which side.
+    pub side: Failed,
+    /// Why; on the second side where it was neither.
     pub why: String,
     /// Where, sorted.
     pub places: Vec<Place>,
@@ -220,18 +242,22 @@ fn pairs<'a>(before: &'a Side, after: &'a Side) -> Vec<Pair<'a>> {
     pairs
 }
 
-/// What is held or absent on a side, equal reasons once.
+/// What is held or absent on a side, equal reasons once; each application once.
 fn failures(pairs: &[Pair<'_>]) -> Vec<Failure> {
-    let mut found: BTreeMap<(bool, &str), Vec<Place>> = BTreeMap::new();
+    let mut found: BTreeMap<(Failed, &str), Vec<Place>> = BTreeMap::new();
     for pair in pairs {
-        for (after, side) in [(false, pair.before), (true, pair.after)] {
-            if let Some((_, entry)) = side.filter(|(_, entry)| entry.state != State::Ok) {
-                found.entry((after, entry.why.as_str())).or_default().push(pair.place.clone());
-            }
-        }
+        let failed = |side: Option<(&Contents, &Entry)>| side.is_some_and(|(_, entry)| entry.state != State::Ok);
+        let (side, of) = match (failed(pair.before), failed(pair.after)) {
+            (false, false) => continue,
+            (true, false) => (Failed::Before, pair.before),
+            (false, true) => (Failed::After, pair.after),
+            (true, true) => (Failed::Both, pair.after),
+        };
+        let why = of.map_or("", |(_, entry)| entry.why.as_str());
+        found.entry((side, why)).or_default().push(pair.place.clone());
     }
     let found = found.into_iter();
-    found.map(|((after, why), places)| Failure { after, why: why.to_owned(), places }).collect()
+    found.map(|((side, why), places)| Failure { side, why: why.to_owned(), places }).collect()
 }
 
 /// The texts that a task compares.
