@@ -1,5 +1,8 @@
-//! Content digests: SHA-256, written as `sha256:<hex>`.
+//! Content digests: SHA-256, written as `sha256:<hex>`; and keyed ones, by which nobody without the key can try out what was digested.
 
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 of some content.
@@ -38,6 +41,49 @@ impl Digest {
             *byte = u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok()?;
         }
         Some(Digest(bytes))
+    }
+}
+
+/// A secret key of the user. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(Arc<[u8]>);
+
+/// Bytes that a key has at least: fewer can be tried out.
+const MIN_KEY: usize = 16;
+
+impl Key {
+    /// A key, without the line break that editors put at the end of a file.
+    ///
+    /// # Errors
+    /// It is too short: a sentence.
+    pub fn new(bytes: &[u8]) -> Result<Self, String> {
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        if bytes.len() < MIN_KEY {
+            return Err(format!("a key has at least {MIN_KEY} bytes; make one with `openssl rand -hex 32`"));
+        }
+        Ok(Key(Arc::from(bytes)))
+    }
+
+    /// The key.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// HMAC-SHA256 of some content. `purpose` keeps digests of different things apart.
+    pub fn digest(&self, purpose: &str, content: &[u8]) -> Digest {
+        // HMAC takes keys of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return Digest([0; 32]) };
+        mac.update(&(purpose.len() as u64).to_le_bytes());
+        mac.update(purpose.as_bytes());
+        mac.update(content);
+        Digest(mac.finalize().into_bytes().into())
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
     }
 }
 

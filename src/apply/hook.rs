@@ -10,7 +10,7 @@ use super::gone::{Doomed, delete};
 use super::lease::Watch;
 use super::object::{Decision, Writing, write};
 use crate::api::{Cause, Millis, Resource};
-use crate::bundle::ObjectRef;
+use crate::bundle::{ObjectRef, without_secret_values};
 use crate::digest::Digest;
 use crate::k8s::order::Phase;
 use crate::plan::HookDelete;
@@ -55,7 +55,9 @@ pub(super) fn name_of(manifest: &Node, phase: Phase, now: Millis) -> String {
         return name.to_owned();
     }
     let prefix = manifest.str_at(&["metadata", "generateName"]);
-    let json = json::to_json(manifest).unwrap_or_default();
+    // Names are read by people who may not read Secrets.
+    let masked = without_secret_values(manifest);
+    let json = json::to_json(masked.as_ref().unwrap_or(manifest)).unwrap_or_default();
     let digest = Digest::of(json.as_bytes()).hex();
     let phase = format!("{phase:?}").to_ascii_lowercase();
     format!("{prefix}{}-{phase}-{}", &digest[..7], now / 1_000)

@@ -14,10 +14,11 @@ use super::index::{FactsRecord, ObjectRef};
 use super::record;
 use super::scope::GroupKind;
 use super::secret;
+use super::shown::Shown;
 use super::tracking::{self, Identity};
 use crate::application::ANY_NAMESPACE;
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::digest::Digest;
+use crate::digest::{Digest, Key};
 use crate::k8s::object::{Gvk, ObjectId};
 use crate::k8s::order::{self, Role};
 use crate::k8s::scope::Scope;
@@ -89,12 +90,15 @@ pub(super) struct KindFacts {
 pub(super) struct Text {
     pub(super) text: Arc<str>,
     pub(super) digest: Digest,
+    /// What stands for it where it travels, if it holds clear data of Secrets.
+    pub(super) shown: Option<Shown>,
 }
 
 impl Text {
-    pub(super) fn new(text: String) -> Self {
+    fn new(text: String, clear: bool, key: Option<&Key>) -> Self {
         let digest = Digest::of(text.as_bytes());
-        Text { text: text.into(), digest }
+        let shown = if clear { Shown::of(&text, key) } else { None };
+        Text { shown, text: text.into(), digest }
     }
 }
 
@@ -145,8 +149,8 @@ impl Draft<'_> {
     }
 }
 
-/// Finishes the objects of a task.
-pub(super) fn finish(task: &Task, set: &RenderSet) -> Finish {
+/// Finishes the objects of a task. `key` is that of digests of Secret data.
+pub(super) fn finish(task: &Task, set: &RenderSet, key: Option<&Key>) -> Finish {
     let mut out = Finish { facts: record::facts(&set.renders), ..Finish::default() };
     let mut drafts: Vec<Draft<'_>> = Vec::new();
     let mut places: FxHashMap<ObjectRef, usize> = FxHashMap::default();
@@ -210,7 +214,7 @@ pub(super) fn finish(task: &Task, set: &RenderSet) -> Finish {
         });
         out.excluded.sort();
     }
-    write(drafts, task, &mut out);
+    write(drafts, task, key, &mut out);
     out
 }
 
@@ -220,11 +224,14 @@ fn canonical<'d>(draft: &'d Draft<'_>) -> ((i64, usize), &'d str, &'d str, &'d s
     (draft.key, namespace, name, group, kind)
 }
 
-fn write(drafts: Vec<Draft<'_>>, task: &Task, out: &mut Finish) {
+fn write(drafts: Vec<Draft<'_>>, task: &Task, key: Option<&Key>, out: &mut Finish) {
     let mut all = String::new();
+    let mut any_clear = false;
     let mut counts: FxHashMap<ObjectRef, usize> = FxHashMap::default();
     for draft in drafts {
         let span = draft.span();
+        let clear = secret::is_clear(&draft.body);
+        any_clear |= clear;
         let marked = task.identity.as_ref().map(|identity| {
             let mut object = draft.body.clone();
             tracking::mark(&mut object, &draft.id, &task.namespace, identity);
@@ -232,7 +239,7 @@ fn write(drafts: Vec<Draft<'_>>, task: &Task, out: &mut Finish) {
         });
         let object = marked.as_ref().unwrap_or(&draft.body);
         let text = if task.per_object {
-            Some(Text::new(emit::to_yaml(object)))
+            Some(Text::new(emit::to_yaml(object), clear, key))
         } else {
             if !all.is_empty() {
                 all.push_str("---\n");
@@ -251,7 +258,7 @@ fn write(drafts: Vec<Draft<'_>>, task: &Task, out: &mut Finish) {
         let (reference, body) = (draft.reference, draft.body);
         out.objects.push(Finished { reference, body, span, namespaced, generated, ordinal, text });
     }
-    out.text = (!all.is_empty()).then(|| Text::new(all));
+    out.text = (!all.is_empty()).then(|| Text::new(all, any_clear, key));
 }
 
 /// Checks one object and gives it its namespace; `None` after an error.

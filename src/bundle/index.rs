@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use smol_str::{SmolStr, format_smolstr};
 
+use super::shown::Shown;
 use crate::application::AppKey;
 use crate::digest::Digest;
 use crate::k8s::object::ObjectId;
@@ -123,6 +124,8 @@ pub struct Entry {
     pub yields: Vec<(ObjectRef, AppKey)>,
     /// Its files by path below the cluster's folder.
     pub files: BTreeMap<String, Digest>,
+    /// Of those with clear data of Secrets what stands for them where digests travel.
+    pub shown: BTreeMap<String, Shown>,
 }
 
 /// What renders read of a cluster: with other answers the application may look different.
@@ -265,6 +268,27 @@ impl Index {
         }
         out
     }
+
+    /// The digest of its text for bundles.lock: with that in place of the digest of a file which may be shown. The places are those of the
+    /// text itself, so that it is the same whoever read it.
+    pub fn locked_digest(&self, text: &str) -> Digest {
+        let mut shown: BTreeMap<String, String> = BTreeMap::new();
+        for entry in &self.applications {
+            let digests = entry.shown.iter().filter_map(|(path, shown)| Some((entry.files.get(path)?, shown)));
+            shown.extend(digests.map(|(digest, shown)| (digest.to_string(), shown.digest().to_string())));
+        }
+        if shown.is_empty() {
+            return Digest::of(text.as_bytes());
+        }
+        let line = |line: &str| match line
+            .rsplit_once(": ")
+            .and_then(|(path, digest)| Some((path, shown.get(digest.trim_end())?)))
+        {
+            Some((path, digest)) => format!("{path}: {digest}\n"),
+            None => line.to_owned(),
+        };
+        Digest::of(text.split_inclusive('\n').map(line).collect::<String>().as_bytes())
+    }
 }
 
 impl Entry {
@@ -278,10 +302,15 @@ impl Entry {
         self == other || text(self) == text(other)
     }
 
-    /// Digest of all that it says, and so of its files.
+    /// Digest of all that it says, and so of its files: for inventories, saved plans and people, so that clear data of Secrets is in it only
+    /// as [`Shown`] says.
     pub fn digest(&self) -> Digest {
         let mut text = String::new();
-        Entry { step: None, ..self.clone() }.write(&mut text);
+        let mut entry = Entry { step: None, ..self.clone() };
+        for (path, shown) in &self.shown {
+            entry.files.insert(path.clone(), shown.digest());
+        }
+        entry.write(&mut text);
         Digest::of(text.as_bytes())
     }
 
@@ -300,7 +329,8 @@ impl Entry {
             .iter()
             .map(|(object, owner)| record_of([("object", text(&object.to_string())), ("owner", key(Some(owner)))]));
         let files = self.files.iter().map(|(path, digest)| (Node::str(path.as_str()), text(&digest.to_string())));
-        let fields: [(&str, Node); 24] = [
+        let shown = self.shown.iter().map(|(path, shown)| (Node::str(path.as_str()), text(&shown.to_string())));
+        let fields: [(&str, Node); 25] = [
             ("name", text(&self.key.name)),
             ("namespace", text(&self.key.namespace)),
             ("instance", text(&self.key.instance)),
@@ -325,6 +355,7 @@ impl Entry {
             ("facts", self.facts.node()),
             ("yields", list(yields)),
             ("files", map(files)),
+            ("shown", map(shown)),
         ];
         let mut dash = "- ";
         for (name, value) in fields.iter().filter(|(_, value)| !is_empty(value)) {
@@ -444,6 +475,11 @@ impl Entry {
             let digest = digest.as_str().and_then(Digest::parse).ok_or_else(|| wrong("a file without digest"))?;
             files.insert(path.text().unwrap_or_default().to_owned(), digest);
         }
+        let mut shown = BTreeMap::new();
+        for (path, digest) in node.get("shown").and_then(Node::as_map).into_iter().flat_map(Map::iter) {
+            let digest = digest.as_str().and_then(Shown::parse).ok_or_else(|| wrong("a digest that cannot be read"))?;
+            shown.insert(path.text().unwrap_or_default().to_owned(), digest);
+        }
         let objects = |field: &str| strings(node.get(field)).iter().filter_map(|text| ObjectRef::parse(text)).collect();
         let items = |field: &str| node.get(field).and_then(Node::as_seq).unwrap_or_default();
         Ok(Entry {
@@ -482,6 +518,7 @@ impl Entry {
                 })
                 .collect(),
             files,
+            shown,
             key,
         })
     }

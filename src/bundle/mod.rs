@@ -29,6 +29,7 @@ mod previous;
 mod record;
 mod scope;
 mod secret;
+mod shown;
 mod site;
 mod tally;
 mod tracking;
@@ -40,7 +41,7 @@ use rustc_hash::FxHashMap;
 
 use crate::application::AppKey;
 use crate::diag::{Diagnostics, Warned};
-use crate::digest::Digest;
+use crate::digest::{Digest, Key};
 use crate::read::Fleet;
 use crate::render::Rendered;
 use crate::resolve::ResolvedUnit;
@@ -57,7 +58,8 @@ pub use index::{
 };
 pub use layout::{APPS, INDEX, encode as encode_name};
 pub use previous::{Journal, OldBundle, OldFile, OldIndex, Previous};
-pub use secret::is_clear as is_clear_secret;
+pub use secret::{is_clear as is_clear_secret, without_values as without_secret_values};
+pub use shown::Shown;
 pub use site::name_of as cluster_name;
 
 use claims::{Claim, Claimant};
@@ -89,6 +91,8 @@ pub struct Input<'a> {
     pub previous: &'a Previous,
     /// With `--keep-going`: ApplicationSets that failed, as instance, namespace, name. What they last made is held.
     pub failed_sets: &'a [(String, String, String)],
+    /// The key of digests of Secret data.
+    pub key: Option<&'a Key>,
 }
 
 /// How independent pieces of work are run: calls the closure once for each number below the first argument, in any order, and returns
@@ -131,6 +135,14 @@ impl Bundle {
         self.written().1
     }
 
+    /// What bundles.lock says of it: the same, unless files hold clear data of Secrets.
+    pub fn locked(&self) -> Digest {
+        match self.index.applications.iter().all(|entry| entry.shown.is_empty()) {
+            true => self.digest(),
+            false => self.index.locked_digest(self.text()),
+        }
+    }
+
     fn written(&self) -> &(Arc<str>, Digest) {
         self.written.get_or_init(|| {
             let text = self.index.to_text();
@@ -147,6 +159,8 @@ pub struct BundleFile {
     pub path: String,
     /// Digest of the content.
     pub digest: Digest,
+    /// What stands for it where it travels, if it holds clear data of Secrets.
+    pub shown: Option<Shown>,
     /// The content, shared by all files of equal content; `None` for a file of a held application, which stays as it lies there.
     pub text: Option<Arc<str>>,
     /// The application it belongs to.
@@ -186,7 +200,7 @@ pub fn bundle(input: &Input<'_>, spread: Spread<'_>) -> Warned<Bundled> {
     for (site, held) in sites.iter_mut().zip(held_scopes) {
         site.plan(input, &sets, (held, &fleet_scopes), &filters, &mut tasks);
     }
-    let mut finished = Finishes::default();
+    let mut finished = Finishes { list: Vec::new(), key: input.key.cloned() };
     finished.run(&tasks, &sets, spread);
 
     // What is wrong with the objects themselves, then what is wrong between applications; the second needs the first.
@@ -326,9 +340,9 @@ impl Tasks {
 }
 
 /// What is finished, by task.
-#[derive(Default)]
 struct Finishes {
     list: Vec<Finish>,
+    key: Option<Key>,
 }
 
 impl Finishes {
@@ -337,7 +351,7 @@ impl Finishes {
         let new = tasks.list.get(self.list.len()..).unwrap_or_default();
         let done = collect(new.len(), spread, |at| {
             let task = new.get(at)?;
-            Some(sets.list.get(task.set).map(|set| finish::finish(task, set)).unwrap_or_default())
+            Some(sets.list.get(task.set).map(|set| finish::finish(task, set, self.key.as_ref())).unwrap_or_default())
         });
         self.list.extend(done);
     }

@@ -43,6 +43,7 @@ pub(super) fn entry(unit: &ResolvedUnit, finish: Option<&Finish>) -> Entry {
         facts: finish.map(|finish| finish.facts.clone()).unwrap_or_default(),
         yields: Vec::new(),
         files: Default::default(),
+        shown: Default::default(),
         sync_options,
         namespace,
     }

@@ -9,6 +9,7 @@ use base64::Engine as _;
 
 use super::index::ObjectRef;
 use crate::diag::Diagnostic;
+use crate::k8s::difference::LAST_APPLIED;
 use crate::k8s::object::Gvk;
 use crate::read::SecretPolicy;
 use crate::span::Span;
@@ -69,6 +70,24 @@ pub fn is_clear(object: &Node) -> bool {
         bytes.map_or(text, |bytes| String::from_utf8_lossy(&bytes).into_owned())
     };
     values("stringData").map(text).chain(values("data").map(decoded)).any(|value| !is_placeholder(&value, short))
+}
+
+/// A Secret without the values of its data, and without kubectl's copy of them; `None` for other objects.
+pub fn without_values(object: &Node) -> Option<Node> {
+    if !Gvk::of(object).is("", "Secret") {
+        return None;
+    }
+    let mut masked = object.clone();
+    for field in ["data", "stringData"] {
+        for (_, value) in masked.get_mut(field).and_then(Node::map_mut).into_iter().flat_map(Map::iter_mut) {
+            *value = Node::null();
+        }
+    }
+    let metadata = masked.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"));
+    if let Some(copy) = metadata.and_then(|annotations| annotations.get_mut(LAST_APPLIED)) {
+        *copy = Node::null();
+    }
+    Some(masked)
 }
 
 /// Nothing, or a text that a secret manager completes. `short`: whether a name in angle brackets is such a mark.

@@ -440,6 +440,7 @@ impl<'a> Site<'a> {
         let file = |path: String, text: &Text| BundleFile {
             path,
             digest: text.digest,
+            shown: text.shown,
             text: Some(Arc::clone(&text.text)),
             application: slot.key.clone(),
         };
@@ -478,6 +479,7 @@ impl<'a> Site<'a> {
                     let mut entry = record::entry(unit, finished.get(*task));
                     entry.yields.clone_from(&slot.yields);
                     entry.files = slot.files.iter().map(|file| (file.path.clone(), file.digest)).collect();
+                    entry.shown = slot.files.iter().filter_map(|file| Some((file.path.clone(), file.shown?))).collect();
                     files.extend(slot.files.iter().cloned());
                     entry
                 }
@@ -486,6 +488,7 @@ impl<'a> Site<'a> {
                     files.extend(entry.files.iter().map(|(path, digest)| BundleFile {
                         path: path.clone(),
                         digest: *digest,
+                        shown: entry.shown.get(path).copied(),
                         text: None,
                         application: slot.key.clone(),
                     }));

@@ -298,14 +298,15 @@ fn build(step: &Step, fleet: &Fleet, disk: &Disk, turned: bool) -> (Warned<Bundl
     if turned {
         parts.reverse();
     }
-    let wanted = held_files(&Input { fleet, parts: &parts, previous: &previous, failed_sets: &step.failed_sets });
+    let wanted =
+        held_files(&Input { fleet, parts: &parts, previous: &previous, failed_sets: &step.failed_sets, key: None });
     for path in wanted {
         previous.texts.insert(path.clone(), Arc::clone(&disk.0[&path]));
     }
-    let input = Input { fleet, parts: &parts, previous: &previous, failed_sets: &step.failed_sets };
+    let input = Input { fleet, parts: &parts, previous: &previous, failed_sets: &step.failed_sets, key: None };
     let done = if turned { bundle(&input, &on_threads) } else { bundle(&input, &in_order) };
     let pins = FleetLock::default();
-    let digests = done.value.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest()));
+    let digests = done.value.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.locked()));
     let lock = BundlesLock::new(BTreeMap::new(), &pins.to_text(), Digest::of(b"inputs"), BTreeMap::new(), digests);
     let output = output(&done.value.bundles, &pins, &lock);
     let changes = changes(&done.value.bundles, &output, &previous);

@@ -187,11 +187,16 @@ pub(crate) fn finish(
     let parts = parts(&compiled, session.world.sources());
     diagnostics.extend(parts.diagnostics);
     let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
-    let input = bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous, failed_sets };
+    let Some(key) = diagnostics.take(session.digest_key()) else {
+        let fleet = ManuallyDrop::new(compiled.fleet);
+        return Bundled { fleet, diagnostics, assembled: None, units, renders };
+    };
+    let key = key.as_ref();
+    let input = bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous, failed_sets, key };
     let wanted = bundle::held_files(&input);
     texts(previous, &wanted);
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
-    let assembled = assemble(&compiled, &parts.value, previous, keep_going, &spread);
+    let assembled = assemble(&compiled, &parts.value, previous, (keep_going, key), &spread);
     let locks_refused = assembled.diagnostics.iter().any(|d| d.is_error() && d.code.starts_with("lock/"));
     diagnostics.extend(assembled.diagnostics);
     let refused = assembled.value.bundled.refused || locks_refused;

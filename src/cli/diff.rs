@@ -222,7 +222,8 @@ fn compiled(session: Box<Session>, args: &Diff) -> Made {
     }
     let previous = Previous::default();
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
-    let input = bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets: &[] };
+    let input =
+        bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets: &[], key: None };
     let bundled = bundle::bundle(&input, &spread);
     diagnostics.extend(bundled.diagnostics);
     let names = match Chosen::of(&args.filter, &compiled.fleet) {

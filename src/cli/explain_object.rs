@@ -64,7 +64,7 @@ fn tell_all(
     let sources = session.world.sources();
     let all = parts(compiled, sources).value;
     let previous = Previous::default();
-    let input = bundle::Input { fleet: &compiled.fleet, parts: &all, previous: &previous, failed_sets: &[] };
+    let input = bundle::Input { fleet: &compiled.fleet, parts: &all, previous: &previous, failed_sets: &[], key: None };
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
     let bundled = bundle::bundle(&input, &spread).value;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fleetc::bundle::{self, BUNDLES_LOCK, Contents, State};
+use fleetc::bundle::{self, BUNDLES_LOCK, Contents, Entry, Shown, State};
 use fleetc::diag::{Checked, Diagnostic, Diagnostics};
 use fleetc::digest::Digest;
 use fleetc::host::write::Folder;
@@ -37,11 +37,13 @@ pub(crate) fn bundles(output: &Path, fleet: &Path) -> Checked<BTreeMap<String, C
             wrong(format!("the bundle of `{cluster}` is in {BUNDLES_LOCK}, but not in `{shown}`"));
             continue;
         };
-        if Digest::of(old.text.as_bytes()) != *digest {
+        let index = old.index().sides.first();
+        let found = index.map_or_else(|| Digest::of(old.text.as_bytes()), |index| index.locked_digest(&old.text));
+        if found != *digest {
             wrong(format!("`{shown}/{directory}/bundle.yaml` is not what {BUNDLES_LOCK} says"));
             continue;
         }
-        match old.index().sides.first() {
+        match index {
             Some(index) if old.index().problem.is_none() && index.cluster == *cluster => {
                 indexes.insert(directory, index.clone());
             }
@@ -59,6 +61,23 @@ pub(crate) fn bundles(output: &Path, fleet: &Path) -> Checked<BTreeMap<String, C
         })
         .collect();
     folder.read_texts(&mut previous, &wanted);
+    for (directory, index) in &indexes {
+        for (path, shown, digest) in index.applications.iter().flat_map(secret_files) {
+            let path = format!("{directory}/{path}");
+            // A file that was edited is said where it is used.
+            let text = previous.texts.get(&path).filter(|text| Digest::of(text.as_bytes()) == *digest);
+            if text.is_some_and(|text| !shown.is_of(text, None)) {
+                diagnostics.push(Diagnostic::error(
+                    "plan/bundles",
+                    Span::NONE,
+                    format!("`{}/{path}` is not what {BUNDLES_LOCK} says", output.display()),
+                ));
+            }
+        }
+    }
+    if diagnostics.has_errors() {
+        return Err(diagnostics);
+    }
     let contents = indexes.into_iter().map(|(directory, index)| {
         let paths = index.applications.iter().flat_map(|entry| entry.files.keys());
         let texts =
@@ -67,4 +86,9 @@ pub(crate) fn bundles(output: &Path, fleet: &Path) -> Checked<BTreeMap<String, C
         (index.cluster.clone(), Contents { index, texts })
     });
     Ok(contents.collect())
+}
+
+/// The files of an application with clear data of Secrets: path, what bundles.lock rests on, and the plain digest.
+fn secret_files(entry: &Entry) -> impl Iterator<Item = (&String, &Shown, &Digest)> {
+    entry.shown.iter().filter_map(|(path, shown)| Some((path, shown, entry.files.get(path)?)))
 }

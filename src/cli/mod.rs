@@ -20,6 +20,7 @@ mod explain_object;
 mod helm;
 mod history;
 mod init;
+mod keys;
 mod kustomize;
 mod lint;
 mod lying;

@@ -10,17 +10,17 @@ use std::time::Duration;
 use fleetc::bundle::BUNDLES_LOCK;
 use fleetc::cluster::Cluster;
 use fleetc::compile::{Compiled, Input, Pins, compile, declared};
-use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
+use fleetc::diag::{Cause, Checked, Diagnostic, Diagnostics, Warned};
+use fleetc::digest::Key;
 use fleetc::host::fetch::{self, Allowed, Known, Sources};
 use fleetc::host::write::FLEET_LOCK;
 use fleetc::host::{Clock, HostOptions, HostWorld, Pool};
 use fleetc::lock::{Answers, BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
-use fleetc::read::{self, EngineChoice, Engines, Fleet, ReadOptions, Repository};
+use fleetc::read::{self, EngineChoice, Engines, Fleet, KeyPlace, ReadOptions, Repository};
 use fleetc::render::Tools;
-use fleetc::render::helm::DeriveKey;
 use fleetc::source::SourceRequest;
-use fleetc::span::{FileId, SourceFile, SourceMap};
+use fleetc::span::{FileId, SourceFile, SourceMap, Span};
 use fleetc::world::World as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -41,6 +41,7 @@ pub(crate) struct Session {
     input: Input,
     pub(crate) tools: Tools,
     options: FleetOptions,
+    digest_key: Option<KeyPlace>,
 }
 
 impl Session {
@@ -101,7 +102,8 @@ impl Session {
         host.repositories = options.repos.iter().map(|(url, path)| (url.clone(), PathBuf::from(path))).collect();
         let mut world = HostWorld::open(dir, &host).map_err(refused)?;
         // fleet.yaml may map further repositories; what the command line says wins.
-        let declared = read::configuration(&world, world.fleet()).value.repositories;
+        let configuration = read::configuration(&world, world.fleet()).value;
+        let (declared, digest_key) = (configuration.repositories, configuration.digest_key);
         let given = host.repositories.len();
         for (url, path) in declared.iter().filter_map(|repository| Some((&repository.url, repository.path.as_ref()?))) {
             if !host.repositories.iter().any(|(known, _)| known == url) {
@@ -128,7 +130,7 @@ impl Session {
         let mut tools = Tools::default();
         tools.helm.randomness.machine = Some(Arc::new(Clock));
         tools.helm.randomness.key = derive_key(options.derive_key.as_deref()).map_err(usage)?;
-        Ok(Session { world, pool, output, pins, answers, input, tools, options })
+        Ok(Session { world, pool, output, pins, answers, input, tools, options, digest_key })
     }
 
     /// Takes recorded answers as they are: they are about to be asked for anew.
@@ -199,10 +201,25 @@ impl Session {
         let (mut result, settled) = self.world.settle(&|request, progress| fetching.tell(request, &progress), work);
         if !settled {
             let message = "sources lead to other sources without end";
-            let error = Diagnostic::error("source/rounds", fleetc::span::Span::NONE, message).cause(Cause::Source);
+            let error = Diagnostic::error("source/rounds", Span::NONE, message).cause(Cause::Source);
             result.diagnostics.push(error.hint("look for a base that names itself at another revision"));
         }
         result
+    }
+
+    /// The key of digests of Secret data; `None` where fleet.yaml names none.
+    ///
+    /// # Errors
+    /// It names one that is not there.
+    pub(crate) fn digest_key(&self) -> Checked<Option<Key>> {
+        let Some(place) = &self.digest_key else { return Ok(None) };
+        let key = super::keys::read(place, self.world.folder())
+            .and_then(|bytes| Key::new(&bytes).map_err(|why| format!("in {place}: {why}")));
+        key.map(Some).map_err(|why| {
+            let message = format!("fleet.yaml names a key for digests of Secret data, and {why}");
+            let error = Diagnostic::error("lock/digest-key", Span::NONE, message).cause(Cause::Usage);
+            error.hint("the locks of this fleet cannot be made without it").into()
+        })
     }
 
     /// Whether fleet.lock may not change.
@@ -413,7 +430,7 @@ pub(crate) fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn usage_error(options: &FleetOptions, message: &str) {
-    let one = || Diagnostics::from(Diagnostic::error("cli/usage", fleetc::span::Span::NONE, message));
+    let one = || Diagnostics::from(Diagnostic::error("cli/usage", Span::NONE, message));
     let nothing = SourceMap::default();
     match options.format {
         Format::Json => print_json(&serde_json::json!({ "diagnostics": report::json(&one(), &nothing) })),
@@ -423,7 +440,7 @@ fn usage_error(options: &FleetOptions, message: &str) {
 }
 
 /// The key of `--derive-key`, else that of the environment.
-fn derive_key(file: Option<&Path>) -> Result<Option<DeriveKey>, String> {
+fn derive_key(file: Option<&Path>) -> Result<Option<Key>, String> {
     let bytes = match file {
         Some(file) => std::fs::read(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?,
         None => match std::env::var_os("FLEETC_DERIVE_KEY").filter(|key| !key.is_empty()) {
@@ -431,7 +448,7 @@ fn derive_key(file: Option<&Path>) -> Result<Option<DeriveKey>, String> {
             None => return Ok(None),
         },
     };
-    DeriveKey::new(&bytes).map(Some)
+    Key::new(&bytes).map(Some)
 }
 
 /// The engines of `--engine`.

@@ -9,6 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{Compiled, failures, feeds_back};
 use crate::bundle::{self, Bundled, Changes, Output, Part, Previous, Spread};
 use crate::diag::{Cause, Diagnostic, Diagnostics, Severity, Warned};
+use crate::digest::Key;
 use crate::lock::{Answers, BundlesLock, EngineVersions, FleetLock, Pin, State, inputs_digest};
 use crate::question;
 use crate::read::Engines;
@@ -172,12 +173,12 @@ fn held(names: &[String]) -> String {
     }
 }
 
-/// Bundles, locks and changes. With [`Bundled::refused`] or errors about the locks nothing may be written.
+/// Bundles, locks and changes. `key` is that of digests of Secret data. With [`Bundled::refused`] or errors about the locks nothing may be written.
 pub fn assemble(
     compiled: &Compiled,
     parts: &[Part<'_>],
     previous: &Previous,
-    keep_going: bool,
+    (keep_going, key): (bool, Option<&Key>),
     spread: Spread<'_>,
 ) -> Warned<Assembled> {
     let mut diagnostics = Diagnostics::new();
@@ -191,7 +192,7 @@ pub fn assemble(
         None => FleetLock::default(),
     };
     let failed_sets: &[_] = if keep_going { &compiled.failed_sets } else { &[] };
-    let input = bundle::Input { fleet: &compiled.fleet, parts, previous, failed_sets };
+    let input = bundle::Input { fleet: &compiled.fleet, parts, previous, failed_sets, key };
     let bundled = bundle::bundle(&input, spread);
     diagnostics.extend(bundled.diagnostics);
     let bundled = bundled.value;
@@ -204,10 +205,11 @@ pub fn assemble(
     let (pins, followed) = pins(compiled, parts, before.pins);
     let fleet_lock = FleetLock { engines: engines.clone(), pins, answers };
     let files = inputs_digest(compiled.inputs.iter().map(|(path, digest)| (path, *digest)));
+    let files = key.map_or(files, |key| key.digest("fleetc.dev/inputs", files.to_string().as_bytes()));
     spread(bundled.bundles.len(), &|at| {
         let _ = bundled.bundles.get(at).map(bundle::Bundle::text);
     });
-    let clusters = bundled.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.digest()));
+    let clusters = bundled.bundles.iter().map(|bundle| (bundle.cluster.clone(), bundle.locked()));
     let bundles_lock = BundlesLock::new(engines, &fleet_lock.to_text(), files, followed, clusters);
     let output = bundle::output(&bundled.bundles, &fleet_lock, &bundles_lock);
     let changes = bundle::changes(&bundled.bundles, &output, previous);

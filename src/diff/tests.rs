@@ -34,6 +34,7 @@ fn entry(name: &str, text: &str) -> (Entry, String, Arc<str>) {
         facts: Default::default(),
         yields: Vec::new(),
         files: [(path.clone(), Digest::of(text.as_bytes()))].into(),
+        shown: BTreeMap::new(),
     };
     (entry, path, Arc::from(text))
 }

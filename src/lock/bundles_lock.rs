@@ -22,11 +22,12 @@ pub struct BundlesLock {
     pub engines: EngineVersions,
     /// Digest of the text of fleet.lock.
     pub fleet_lock: Digest,
-    /// [`inputs_digest`](super::inputs_digest) of the fleet's own files.
+    /// [`inputs_digest`](super::inputs_digest) of the fleet's own files; where the fleet has a key for digests, the HMAC of that.
     pub files: Digest,
     /// What the sources were that no lock pins (`pin: follow`).
     pub followed: BTreeMap<SourceRequest, Pin>,
-    /// Cluster names to the digest of their bundle.yaml, which holds the digests of their manifests.
+    /// Cluster names to the digest of their bundle.yaml, which holds the digests of their manifests; of those
+    /// with clear data of Secrets one that may be shown stands there.
     pub clusters: BTreeMap<String, Digest>,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::bundle::{Entry, FactsRecord, ObjectRef, State};
+use crate::bundle::{Entry, FactsRecord, ObjectRef, State, without_secret_values};
 use crate::digest::Digest;
 use crate::inventory::{PART_OF_LABEL, ParentName, SliceKey};
 use crate::k8s::object::{Gvk, ObjectId};
@@ -40,7 +40,7 @@ pub struct DesiredSlice {
     pub cluster: String,
     /// Where its parent lies.
     pub parent: ParentName,
-    /// Digest of all that it says: its entry and its files. A saved plan is bound to it.
+    /// Digest of all that it says: its entry and its files. A saved plan is bound to it. See [`Entry::digest`] for clear data of Secrets.
     pub digest: Digest,
     /// Whether it can be applied.
     pub state: SliceState,
@@ -175,7 +175,7 @@ impl Desired {
         }
         let message = |errors: crate::diag::Diagnostics| errors.iter().next().map(|e| e.message.clone());
         let json: Arc<str> = json::to_json(&body).map_err(|errors| message(errors).unwrap_or_default())?.into();
-        let digest = match without_secrets(&body) {
+        let digest = match without_secret_values(&body) {
             None => Digest::of(json.as_bytes()),
             Some(masked) => {
                 Digest::of(json::to_json(&masked).map_err(|errors| message(errors).unwrap_or_default())?.as_bytes())
@@ -206,20 +206,6 @@ fn is_install_only(object: &Node) -> bool {
     let install = helm.iter().any(|word| matches!(*word, "pre-install" | "post-install"));
     let upgrade = helm.iter().any(|word| matches!(*word, "pre-upgrade" | "post-upgrade"));
     install && !upgrade && annotation(object, order::HOOK).is_none()
-}
-
-/// A Secret with the values of its data left out; `None` for other objects.
-fn without_secrets(body: &Node) -> Option<Node> {
-    if !Gvk::of(body).is("", "Secret") {
-        return None;
-    }
-    let mut masked = body.clone();
-    for field in ["data", "stringData"] {
-        for (_, value) in masked.get_mut(field).and_then(Node::map_mut).into_iter().flat_map(Map::iter_mut) {
-            *value = Node::null();
-        }
-    }
-    Some(masked)
 }
 
 /// Makes an object a member of an ApplySet.

@@ -19,8 +19,8 @@ mod walk;
 
 pub use assemble::fleet;
 pub use configuration::{
-    ClusterEntry, Configuration, EngineChoice, FLEET_FILES, InstanceEntry, Whom, configuration, facts_json_schema,
-    json_schema,
+    ClusterEntry, Configuration, EngineChoice, FLEET_FILES, InstanceEntry, KeyPlace, Whom, configuration,
+    facts_json_schema, json_schema,
 };
 pub use declarations::{Declarations, Reading, declarations, is_declaration};
 pub use fleet::*;

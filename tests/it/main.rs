@@ -64,6 +64,8 @@ mod plan_guards;
 #[cfg(all(feature = "host", unix))]
 mod publish;
 mod read;
+#[cfg(all(feature = "host", unix))]
+mod secrets;
 #[cfg(feature = "host")]
 mod shells;
 #[cfg(all(feature = "host", unix))]

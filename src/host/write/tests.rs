@@ -39,7 +39,13 @@ fn bundles(rows: &[Row]) -> Vec<Bundle> {
                 "- {{name: {name}, namespace: argocd, state: ok, files: {{{path}: \"{digest}\"}}}}\n"
             ));
             let application = Index::parse(&text).unwrap().applications.pop().unwrap().key;
-            files.push(BundleFile { path: (*path).to_owned(), digest, text: Some((*content).into()), application });
+            files.push(BundleFile {
+                path: (*path).to_owned(),
+                digest,
+                shown: None,
+                text: Some((*content).into()),
+                application,
+            });
         }
         let index = Index::parse(&text).unwrap();
         Bundle::new(cluster.to_owned(), cluster.to_owned(), index, files)

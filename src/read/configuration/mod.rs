@@ -6,11 +6,13 @@
 mod apply;
 mod facts;
 mod json_schema;
+mod keys;
 mod lint;
 mod rollout;
 mod table;
 
 pub use json_schema::{facts_json_schema, json_schema};
+pub use keys::KeyPlace;
 
 use std::collections::BTreeMap;
 
@@ -67,6 +69,8 @@ pub struct Configuration {
     pub rollout: Vec<Rule>,
     /// `secrets`.
     pub secrets: SecretPolicy,
+    /// `digestKey`.
+    pub digest_key: Option<KeyPlace>,
     /// `plugins`.
     pub plugins: Vec<PluginRule>,
     /// `lint`.
@@ -298,6 +302,7 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
         Some("refuse") => SecretPolicy::Refuse,
         _ => SecretPolicy::Warn,
     };
+    value.digest_key = keys::lower(document.get("digestKey"), found);
     for node in items(document, "applications") {
         value.applications.extend(application_rule(node, found));
     }

@@ -41,6 +41,9 @@ pub(super) static FLEET: Type = Type::closed(
         opt("secrets", OneOf(&["warn", "allow", "omit", "refuse"])).doc(
             "What happens to Secrets whose data stands readable in the bundles: they are written with a warning (default) or without, left out (and not deleted where they are), or their application is held. Placeholders of secret managers are no readable data.",
         ),
+        opt("digestKey", Struct(&KEY_PLACE)).doc(
+            "A secret key for digests of clear data of Secrets: by them every change shows (in bundles.lock, inventories, saved plans) and nobody without the key can check a guess. Without a key such digests leave the values out. At least 16 bytes.",
+        ),
         opt("shared", List(&Struct(&SHARED))).doc("Objects that several applications may claim on one cluster."),
         opt("lint", Struct(&LINT)).doc("What the rules of `fleetc lint` count as."),
     ],
@@ -161,6 +164,15 @@ static PUBLISH: Type = Type::closed(
         ),
         opt("url", String).doc("The repository as Argo CD or Flux reach it, for what points there; default where it is pushed to."),
         opt("author", String).doc("`Name <address>` of the commits."),
+    ],
+);
+
+static KEY_PLACE: Type = Type::closed(
+    "KeyPlace",
+    &[
+        opt("environment", String).doc("The variable that has it."),
+        opt("file", String)
+            .doc("The file that has it: `~/` is the home folder, else relative to this file. Never commit it."),
     ],
 );
 

@@ -8,45 +8,16 @@ use std::sync::Arc;
 
 use super::Tools;
 use crate::diag::{Cause, Diagnostic};
+use crate::digest::Key;
 use crate::resolve::Nondeterminism;
 use crate::span::Span;
 use crate::template::{Call, Derived, Effects};
-
-/// The secret that values are derived from. Never shown.
-#[derive(Clone)]
-pub struct DeriveKey(Arc<[u8]>);
-
-/// Bytes that a key has at least: fewer can be tried out.
-const MIN_KEY: usize = 16;
-
-impl DeriveKey {
-    /// A key, without the line break that editors put at the end of a file.
-    ///
-    /// # Errors
-    /// It is too short: a sentence.
-    pub fn new(bytes: &[u8]) -> Result<Self, String> {
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        if bytes.len() < MIN_KEY {
-            return Err(format!(
-                "a key to derive from has at least {MIN_KEY} bytes; make one with `openssl rand -hex 32`"
-            ));
-        }
-        Ok(DeriveKey(Arc::from(bytes)))
-    }
-}
-
-impl std::fmt::Debug for DeriveKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DeriveKey")
-    }
-}
 
 /// Where clock and randomness come from in this process.
 #[derive(Clone, Debug, Default)]
 pub struct Randomness {
     /// The key of the user.
-    pub key: Option<DeriveKey>,
+    pub key: Option<Key>,
     /// Those of the machine, for applications that may have them.
     pub machine: Option<Arc<dyn Effects + Send + Sync>>,
     /// For finding out what depends on them: instead of refusing or the machine's, values derived from this number.
@@ -95,7 +66,9 @@ impl Source {
             Source::Derived(Fixed { derived, timeless: since.is_none(), clock: Cell::new(false) })
         };
         match (wanted, randomness.trial, &randomness.key) {
-            (Nondeterminism::Derive { application, since }, _, Some(key)) => Ok(fixed(&key.0, application, *since)),
+            (Nondeterminism::Derive { application, since }, _, Some(key)) => {
+                Ok(fixed(key.bytes(), application, *since))
+            }
             (Nondeterminism::Refuse | Nondeterminism::Allow(_), Some(number), _) => {
                 // Another key, and another year.
                 let day = i64::try_from(number).unwrap_or_default().saturating_mul(400 * DAY);

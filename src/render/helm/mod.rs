@@ -42,7 +42,7 @@ pub use application::{build, traced};
 pub use archive::{is_packed, read as read_archive};
 pub use chart::{Chart, ChartFile, Dependency, told};
 pub use dependencies::{Gather, complete};
-pub use effects::{DeriveKey, Randomness};
+pub use effects::Randomness;
 pub use load::{folder, values_file};
 pub use manifests::{Document, show_only};
 pub(in crate::render) use reads::Reads;
