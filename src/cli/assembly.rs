@@ -43,7 +43,7 @@ impl Assembly {
     /// # Errors
     /// Those of [`Assembly::make`].
     pub(crate) fn of(session: Session, keep_going: bool, twice: bool) -> Result<Assembly, ExitCode> {
-        let folder = Folder::new(&session.output, session.world.folder());
+        let folder = Folder::noting(&session.output, session.world.folder(), session.seen());
         let previous = folder.and_then(|folder| folder.previous().map(|previous| (folder, previous)));
         let (folder, mut previous) = previous.map_err(|errors| session.refuse(errors))?;
         let compiled = session.compile();

@@ -4,11 +4,16 @@ use std::process::ExitCode;
 
 use super::args::Build;
 use super::assembly::{Assembly, nothing_written};
+use super::remembered::Remembered;
 use super::report::{self, plural};
 
 /// Runs the command.
 pub(crate) fn run(args: &Build) -> ExitCode {
-    let mut assembly = match Assembly::make(args, false) {
+    let remembered = Remembered::of("build", args);
+    if remembered.replay() {
+        return ExitCode::SUCCESS;
+    }
+    let mut assembly = match Assembly::make(&remembered.noting(args), false) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
@@ -56,5 +61,10 @@ pub(crate) fn run(args: &Build) -> ExitCode {
         }
         assembly.session.say(&line);
     }
-    ExitCode::from(report::exit_code(&diagnostics, false))
+    let code = report::exit_code(&diagnostics, false);
+    // What was written was not looked at.
+    if code == 0 && written.is_some_and(|done| done.written == 0 && done.removed == 0) {
+        remembered.keep(&assembly.session);
+    }
+    ExitCode::from(code)
 }

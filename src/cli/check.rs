@@ -5,15 +5,19 @@ use std::process::ExitCode;
 
 use super::args::Check;
 use super::assembly::Assembly;
+use super::remembered::Remembered;
 use super::report::{self, plural};
-use super::session::print_out;
 
 /// Runs the command.
 pub(crate) fn run(args: &Check) -> ExitCode {
     if let Some(policy) = &args.rbac.policy {
         return super::rbac::run(args, policy);
     }
-    let mut assembly = match Assembly::make(&args.build, args.twice) {
+    let remembered = Remembered::of("check", &args.build);
+    if !args.twice && remembered.replay() {
+        return ExitCode::SUCCESS;
+    }
+    let mut assembly = match Assembly::make(&remembered.noting(&args.build), args.twice) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
@@ -32,7 +36,7 @@ pub(crate) fn run(args: &Check) -> ExitCode {
         if !lines.is_empty() {
             lines.push(String::new());
         }
-        print_out(&lines.join("\n"));
+        assembly.session.put_out(&lines.join("\n"));
         if stale {
             let files = assembled.changes.files.len();
             assembly.session.say(&format!("stale: {} differ; run `fleetc build`", plural(files, "file")));
@@ -40,5 +44,9 @@ pub(crate) fn run(args: &Check) -> ExitCode {
             assembly.session.say(&format!("up to date: {}", assembly.counted()));
         }
     }
-    ExitCode::from(report::exit_code(&diagnostics, stale))
+    let code = report::exit_code(&diagnostics, stale);
+    if code == 0 && !args.twice {
+        remembered.keep(&assembly.session);
+    }
+    ExitCode::from(code)
 }

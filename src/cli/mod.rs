@@ -32,6 +32,7 @@ mod publish;
 mod pull_request;
 mod rbac;
 mod reach;
+mod remembered;
 mod report;
 mod rollback;
 mod schema;

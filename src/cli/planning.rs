@@ -201,7 +201,7 @@ impl Planning {
 
 /// The fleet compiled in memory.
 fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Contents>, Diagnostics), ExitCode> {
-    let build = Build { fleet: args.target.fleet.clone(), output: None, keep_going: false };
+    let build = Build { fleet: args.target.fleet.clone(), output: None, keep_going: false, no_cache: true };
     let mut assembly = Assembly::make(&build, false)?;
     let mut diagnostics = Diagnostics::new();
     // What lies in the folder of the bundles, and would stand in the way of writing them, is nothing to a plan.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fleetc::bundle::BUNDLES_LOCK;
@@ -13,8 +13,10 @@ use fleetc::compile::{Compiled, Input, Pins, compile, declared};
 use fleetc::diag::{Cause, Checked, Diagnostic, Diagnostics, Warned};
 use fleetc::digest::Key;
 use fleetc::host::fetch::{self, Allowed, Known, Sources};
+use fleetc::host::record::Said;
+use fleetc::host::seen::{Question, Seen};
 use fleetc::host::write::FLEET_LOCK;
-use fleetc::host::{Clock, HostOptions, HostWorld, Pool};
+use fleetc::host::{HostOptions, HostWorld, Pool, WatchedClock};
 use fleetc::lock::{Answers, BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
 use fleetc::read::{self, EngineChoice, Engines, Fleet, KeyPlace, ReadOptions, Repository};
@@ -42,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) tools: Tools,
     options: FleetOptions,
     digest_key: Option<KeyPlace>,
+    /// What was printed, for runs that are remembered.
+    said: Mutex<Said>,
 }
 
 impl Session {
@@ -99,6 +103,7 @@ impl Session {
         };
         let mut host = HostOptions { branch: options.branch.clone(), ..HostOptions::default() };
         host.revision = revision.map(str::to_owned);
+        host.seen = options.seen.clone();
         host.repositories = options.repos.iter().map(|(url, path)| (url.clone(), PathBuf::from(path))).collect();
         let mut world = HostWorld::open(dir, &host).map_err(refused)?;
         // fleet.yaml may map further repositories; what the command line says wins.
@@ -112,6 +117,9 @@ impl Session {
         }
         if host.repositories.len() > given {
             world = HostWorld::open(dir, &host).map_err(refused)?;
+        }
+        if declared.iter().any(|repository| repository.follow) {
+            options.seen.beyond();
         }
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
         let (sources, FleetLock { pins, answers, .. }) = sources(&options, &world, &output, &declared, anew);
@@ -128,9 +136,9 @@ impl Session {
         };
         let input = Input { root: world.fleet().clone(), read };
         let mut tools = Tools::default();
-        tools.helm.randomness.machine = Some(Arc::new(Clock));
+        tools.helm.randomness.machine = Some(Arc::new(WatchedClock(options.seen.clone())));
         tools.helm.randomness.key = derive_key(options.derive_key.as_deref()).map_err(usage)?;
-        Ok(Session { world, pool, output, pins, answers, input, tools, options, digest_key })
+        Ok(Session { world, pool, output, pins, answers, input, tools, options, digest_key, said: Mutex::default() })
     }
 
     /// Takes recorded answers as they are: they are about to be asked for anew.
@@ -213,6 +221,8 @@ impl Session {
     /// It names one that is not there.
     pub(crate) fn digest_key(&self) -> Checked<Option<Key>> {
         let Some(place) = &self.digest_key else { return Ok(None) };
+        // The key may be another next time, and nothing that follows from it is kept.
+        self.options.seen.beyond();
         let key = super::keys::read(place, self.world.folder())
             .and_then(|bytes| Key::new(&bytes).map_err(|why| format!("in {place}: {why}")));
         key.map(Some).map_err(|why| {
@@ -259,7 +269,7 @@ impl Session {
     pub(crate) fn print_findings(&self, diagnostics: &mut Diagnostics) {
         diagnostics.settle(self.world.sources());
         if !self.is_json() {
-            tell(diagnostics, self.world.sources(), &self.options);
+            self.put_err(&told(diagnostics, self.world.sources(), &self.options));
         }
     }
 
@@ -271,13 +281,13 @@ impl Session {
     /// The same, where some of the findings are in the result already: SARIF has all of them, JSON the others beside it.
     pub(crate) fn print_document(&self, all: &Diagnostics, diagnostics: &Diagnostics, mut result: serde_json::Value) {
         if self.options.format == Format::Sarif {
-            print_json(&annotations::sarif(all, self.world.sources()));
+            self.put_out(&json_text(&annotations::sarif(all, self.world.sources())));
             return;
         }
         if let Some(fields) = result.as_object_mut() {
             fields.insert("diagnostics".to_owned(), report::json(diagnostics, self.world.sources()));
         }
-        print_json(&result);
+        self.put_out(&json_text(&result));
     }
 
     /// Says which definitions were taken: kinds and numbers, with `--verbose` every file.
@@ -304,8 +314,30 @@ impl Session {
     /// A line for people on standard error, unless `--quiet`.
     pub(crate) fn say(&self, line: &str) {
         if !self.options.quiet && !self.is_json() {
-            eprint_line(line);
+            self.put_err(&format!("{line}\n"));
         }
+    }
+
+    /// Text on standard output.
+    pub(crate) fn put_out(&self, text: &str) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).out.push_str(text);
+        print_out(text);
+    }
+
+    /// Text on standard error.
+    fn put_err(&self, text: &str) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).err.push_str(text);
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// What was printed so far.
+    pub(crate) fn said(&self) -> Said {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where is noted what is looked at.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.options.seen
     }
 }
 
@@ -318,6 +350,7 @@ fn sources(
     anew: &dyn Fn(&SourceRequest) -> bool,
 ) -> (Option<Sources>, FleetLock) {
     // What cannot be read of the locks is said where they are compared with what was compiled; until then nothing is pinned over it.
+    options.seen.ask(Question::Content, &world.folder().join(FLEET_LOCK));
     let text = lock_text(world);
     let (lock, readable) = match FleetLock::parse(FileId::NONE, &text) {
         _ if text.is_empty() => (FleetLock::default(), true),
@@ -344,7 +377,8 @@ fn sources(
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
     let without_submodules = those(|repository| !repository.submodules);
-    let options = fetch::Options { store, allowed, known, fleet: Some(world.folder().to_owned()), without_submodules };
+    let (fleet, seen) = (Some(world.folder().to_owned()), options.seen.clone());
+    let options = fetch::Options { store, allowed, known, fleet, without_submodules, seen };
     (fetch::sources(options), lock)
 }
 
@@ -365,7 +399,12 @@ fn forbids_network(options: &FleetOptions) -> bool {
 
 /// Whether the environment says `--offline`.
 pub(crate) fn is_offline() -> bool {
-    std::env::var_os("FLEETC_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0" && value != "false")
+    is_set("FLEETC_OFFLINE")
+}
+
+/// Whether a variable of the environment says yes.
+pub(crate) fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0" && value != "false")
 }
 
 /// The path of a folder in the fleet's own tree, where it lies there.
@@ -380,24 +419,28 @@ fn world_path(world: &HostWorld, folder: &Path) -> Option<TreePath> {
 
 /// Prints findings on standard error: for people, or as commands for GitHub, which takes them from there, too.
 fn tell(diagnostics: &Diagnostics, sources: &SourceMap, options: &FleetOptions) {
+    let _ = std::io::stderr().lock().write_all(told(diagnostics, sources, options).as_bytes());
+}
+
+fn told(diagnostics: &Diagnostics, sources: &SourceMap, options: &FleetOptions) -> String {
     match options.format {
-        Format::Github => {
-            let text = annotations::github(diagnostics, sources);
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
-        }
-        _ => print_findings(diagnostics, sources, options.color),
+        Format::Github => annotations::github(diagnostics, sources),
+        _ => findings(diagnostics, sources, options.color),
     }
 }
 
 /// Prints findings for people on standard error, with a count at the end.
 pub(crate) fn print_findings(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) {
-    let colored = color.is_on(&std::io::stderr());
-    let mut text = report::human(diagnostics, sources, colored);
+    let _ = std::io::stderr().lock().write_all(findings(diagnostics, sources, color).as_bytes());
+}
+
+fn findings(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> String {
+    let mut text = report::human(diagnostics, sources, color.is_on(&std::io::stderr()));
     if let Some(count) = report::count(diagnostics) {
         text.push_str(&count);
         text.push('\n');
     }
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    text
 }
 
 /// A line on standard error.
@@ -412,9 +455,13 @@ pub(crate) fn print_out(text: &str) {
 
 /// A JSON document on standard output.
 pub(crate) fn print_json(value: &serde_json::Value) {
+    print_out(&json_text(value));
+}
+
+fn json_text(value: &serde_json::Value) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
-    print_out(&text);
+    text
 }
 
 /// Writes a file as a whole or not at all; one that holds the same already is not touched.

@@ -2,11 +2,28 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::seen::Seen;
 use crate::template::{Call, Effects};
 
 /// The clock and the randomness of the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock;
+
+/// The same, for runs that note what they rest on: time does not come back.
+#[derive(Clone, Debug)]
+pub struct WatchedClock(pub Seen);
+
+impl Effects for WatchedClock {
+    fn now(&self) -> i64 {
+        self.0.beyond();
+        Clock.now()
+    }
+
+    fn random(&self, call: &Call<'_>, buffer: &mut [u8]) {
+        self.0.beyond();
+        Clock.random(call, buffer);
+    }
+}
 
 impl Effects for Clock {
     fn now(&self) -> i64 {

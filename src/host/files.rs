@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::fetch::{Remote, Report, Sources, settle};
+use super::seen::{Question, Seen, absent, digest_of_names, letter};
 use super::tracked::Tracked;
 use super::tree::{Files, RawEntry, RawKind, ReadFault, Store};
 use crate::diag::Checked;
@@ -26,11 +27,12 @@ pub const FILE_LIMIT: u64 = 64 << 20;
 pub(super) struct Disk {
     root: PathBuf,
     tracked: Option<Tracked>,
+    seen: Seen,
 }
 
 impl Disk {
-    pub(super) fn new(root: PathBuf, tracked: Option<Tracked>) -> Self {
-        Disk { root, tracked }
+    pub(super) fn new(root: PathBuf, tracked: Option<Tracked>, seen: Seen) -> Self {
+        Disk { root, tracked, seen }
     }
 
     fn path(&self, path: &TreePath) -> PathBuf {
@@ -56,24 +58,37 @@ impl Store for Disk {
             return tracked.objects().names(object);
         }
         let mut names = Vec::new();
-        let listed = match std::fs::read_dir(self.path(directory)) {
+        let mut seen = Vec::new();
+        let path = self.path(directory);
+        let listed = match std::fs::read_dir(&path) {
             Ok(listed) => Some(listed),
             // A sparse checkout left the whole directory out.
             Err(error) if self.tracked.is_some() && error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error.to_string()),
+            Err(error) => {
+                self.seen.beyond();
+                return Err(error.to_string());
+            }
         };
+        let is_there = listed.is_some();
         for entry in listed.into_iter().flatten() {
             let entry = entry.map_err(|error| error.to_string())?;
+            let kind = entry.file_type().map_err(|error| error.to_string())?;
+            if self.seen.is_noting() {
+                seen.push((entry.file_name().into_encoded_bytes(), letter(kind)));
+            }
             if entry.file_name() == ".git" {
                 continue;
             }
-            let kind = entry.file_type().map_err(|error| error.to_string())?;
             let raw = match entry.file_name().into_string() {
                 Ok(name) => RawEntry { name, kind: raw_kind(kind), object: None },
                 // A name that is not UTF-8 is shown, but cannot be opened by it.
                 Err(name) => RawEntry { name: name.to_string_lossy().into_owned(), kind: RawKind::Other, object: None },
             };
             names.push(raw);
+        }
+        if self.seen.is_noting() {
+            seen.sort();
+            self.seen.add(Question::Names, &path, if is_there { digest_of_names(&seen) } else { absent() });
         }
         match &self.tracked {
             Some(tracked) => tracked.filter(directory, names),
@@ -86,7 +101,9 @@ impl Store for Disk {
         if self.tracked.is_some() || path.name() == ".git" {
             return None;
         }
-        let kind = std::fs::symlink_metadata(self.path(path)).ok()?.file_type();
+        let place = self.path(path);
+        self.seen.ask(Question::Kind, &place);
+        let kind = std::fs::symlink_metadata(place).ok()?.file_type();
         Some(RawEntry { name: path.name().to_owned(), kind: raw_kind(kind), object: None })
     }
 
@@ -94,7 +111,9 @@ impl Store for Disk {
         if let (Some(tracked), Some(object)) = (&self.tracked, entry.object) {
             return tracked.objects().link(object);
         }
-        let target = std::fs::read_link(self.path(path)).map_err(|error| error.to_string())?;
+        let place = self.path(path);
+        self.seen.ask(Question::Link, &place);
+        let target = std::fs::read_link(place).map_err(|error| error.to_string())?;
         target.into_os_string().into_string().map_err(|_| "the link's target is not UTF-8".to_owned())
     }
 
@@ -102,10 +121,16 @@ impl Store for Disk {
         if let (Some(tracked), Some(object)) = (&self.tracked, entry.object) {
             return tracked.objects().bytes(object, limit);
         }
-        let failed = |error: std::io::Error| ReadFault::Failed(error.to_string());
-        let file = File::open(self.path(path)).map_err(failed)?;
+        // What cannot be read is not noted as anything: whoever goes on without it is not remembered.
+        let failed = |error: std::io::Error| {
+            self.seen.beyond();
+            ReadFault::Failed(error.to_string())
+        };
+        let place = self.path(path);
+        let file = File::open(&place).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
         if size > limit {
+            self.seen.beyond();
             return Err(ReadFault::TooLarge(size));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
@@ -113,6 +138,7 @@ impl Store for Disk {
         if read as u64 > limit {
             return Err(ReadFault::TooLarge(read as u64));
         }
+        self.seen.content(&place, &bytes);
         Ok(bytes)
     }
 }
@@ -143,7 +169,7 @@ impl FileWorld {
         }
         let sources = Arc::new(SourceMap::default());
         let whole_disk = root.parent().is_none();
-        let (disk, map) = (Box::new(Disk::new(root, None)), Arc::clone(&sources));
+        let (disk, map) = (Box::new(Disk::new(root, None, Seen::default())), Arc::clone(&sources));
         let files = if whole_disk {
             Files::of_disk(disk, map, FILE_LIMIT)
         } else {

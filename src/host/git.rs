@@ -7,11 +7,13 @@
 //! No git program runs, nothing is fetched, and only the repository's own configuration is read.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use gix::bstr::ByteSlice as _;
 
 use super::objects::{CommitTree, Objects};
 use super::revision::{self, References};
+use super::seen::{Question, Seen};
 use super::tracked::Tracked;
 use crate::diag::near_matches;
 use crate::path::TreePath;
@@ -51,6 +53,9 @@ pub(super) struct Checkout {
     /// The branch checked out; none for a detached HEAD.
     branch: Option<String>,
     shallow: bool,
+    seen: Seen,
+    /// Whether the objects that are here were noted.
+    noted: OnceLock<()>,
     remotes: Vec<Remote>,
     /// `url.<base>.insteadOf`: prefix as written, and what replaces it.
     instead_of: Vec<(String, String)>,
@@ -66,12 +71,13 @@ impl Checkout {
     ///
     /// # Errors
     /// There is one, but it cannot be opened: the reason for people.
-    pub(super) fn discover(folder: &Path) -> Result<Option<Self>, String> {
+    pub(super) fn discover(folder: &Path, seen: &Seen) -> Result<Option<Self>, String> {
         for above in folder.ancestors() {
             // A `.git` that is empty or anything else does not count for git either.
             let dot_git = above.join(".git");
+            note_place(&dot_git, seen);
             if dot_git.is_file() || dot_git.join("HEAD").symlink_metadata().is_ok() {
-                return Self::open(above).map(Some);
+                return Self::open(above, seen).map(Some);
             }
         }
         Ok(None)
@@ -81,22 +87,29 @@ impl Checkout {
     ///
     /// # Errors
     /// It looks like one, but cannot be opened: the reason for people.
-    pub(super) fn at(folder: &Path) -> Result<Option<Self>, String> {
+    pub(super) fn at(folder: &Path, seen: &Seen) -> Result<Option<Self>, String> {
         let dot_git = folder.join(".git");
+        note_place(&dot_git, seen);
+        seen.ask(Question::Names, folder);
         let bare = folder.join("HEAD").is_file() && folder.join("objects").is_dir() && folder.join("refs").is_dir();
         if dot_git.is_file() || dot_git.join("HEAD").symlink_metadata().is_ok() || bare {
-            return Self::open(folder).map(Some);
+            return Self::open(folder, seen).map(Some);
         }
         Ok(None)
     }
 
-    fn open(folder: &Path) -> Result<Self, String> {
+    fn open(folder: &Path, seen: &Seen) -> Result<Self, String> {
         let refused =
             |reason: String| format!("the git repository at `{}` cannot be opened: {reason}", folder.display());
         let failed = |error: gix::Error| refused(causes(&error));
         // Trusted whoever owns it (containers of CI): nothing that its configuration names is ever run.
         let options = gix::open::Options::isolated().with(gix::sec::Trust::Full);
-        let repository = options.open(folder).map_err(failed)?;
+        let mut repository = options.clone().open(folder).map_err(failed)?;
+        if seen.is_noting() {
+            // Where everything is, the first time says; what it says, the second time, when it is noted.
+            note(&repository.to_thread_local(), seen);
+            repository = options.open(folder).map_err(failed)?;
+        }
         let local = repository.to_thread_local();
         if local.config_snapshot().string("extensions.refStorage").is_some_and(|format| format != "files") {
             return Err(refused("its references are in a reftable, which is not yet supported".to_owned()));
@@ -111,7 +124,8 @@ impl Checkout {
         let head = local.head_id().ok().map(gix::Id::detach);
         let shallow = local.is_shallow().map_err(failed)?;
         let (remotes, instead_of) = read_remotes(&local);
-        Ok(Checkout { repository, workdir, head, branch, shallow, remotes, instead_of })
+        let seen = seen.clone();
+        Ok(Checkout { repository, workdir, head, branch, shallow, seen, noted: OnceLock::new(), remotes, instead_of })
     }
 
     /// The root of the working tree; `None` for a bare repository.
@@ -160,13 +174,14 @@ impl Checkout {
         let local = self.repository.to_thread_local();
         let failed = |error: gix::Error| format!("the index of `{}` cannot be read: {error}", workdir.display());
         let path = local.index_path();
+        self.seen.ask(Question::Index, &path);
         // Without an index file nothing is tracked yet, as after `git init`.
         let index = if path.is_file() {
             local.open_index().map_err(failed)?
         } else {
             gix::index::File::from_state(gix::index::State::new(local.object_hash()), path)
         };
-        Ok(Some(Tracked::new(index, self.objects(), workdir.clone(), base)))
+        Ok(Some(Tracked::new(index, self.objects(), workdir.clone(), base, self.seen.clone())))
     }
 
     /// The repository itself.
@@ -284,6 +299,7 @@ impl Checkout {
             return Revision::Commit(head);
         }
         let local = self.repository.to_thread_local();
+        self.noted.get_or_init(|| note_objects(&local, &self.seen));
         match self.find(&local, text, url) {
             Ok(Some(commit)) => Revision::Commit(commit),
             Ok(None) => self.absent(&local, text),
@@ -325,6 +341,45 @@ impl Checkout {
             hint = format!("did you mean {}? Otherwise {hint}", near.join(" or "));
         }
         Revision::Absent { reason, hint: Some(hint) }
+    }
+}
+
+/// Notes what decides whether a folder is a checkout.
+fn note_place(dot_git: &Path, seen: &Seen) {
+    seen.ask(Question::Kind, dot_git);
+    seen.ask(Question::Kind, &dot_git.join("HEAD"));
+}
+
+/// Notes what of a repository is read when it is opened or asked for a revision: configuration and references.
+fn note(local: &gix::Repository, seen: &Seen) {
+    let (own, common) = (local.git_dir().to_owned(), local.common_dir().to_owned());
+    seen.ask(Question::Content, &own.with_file_name(".git"));
+    for folder in [&own, &common] {
+        for name in ["HEAD", "config", "config.worktree", "packed-refs", "shallow", "commondir", "gitdir"] {
+            seen.ask(Question::Content, &folder.join(name));
+        }
+        let mut folders = vec![folder.join("refs")];
+        while let Some(folder) = folders.pop() {
+            seen.ask(Question::Names, &folder);
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => seen.ask(Question::Content, &entry.path()),
+                }
+            }
+        }
+    }
+}
+
+/// Notes which objects are there, as far as names tell: what is found of a commit's first digits, and whether it is here.
+fn note_objects(local: &gix::Repository, seen: &Seen) {
+    if !seen.is_noting() {
+        return;
+    }
+    let objects = local.common_dir().join("objects");
+    seen.ask(Question::Names, &objects);
+    for entry in std::fs::read_dir(&objects).into_iter().flatten().flatten() {
+        seen.ask(Question::Names, &entry.path());
     }
 }
 

@@ -19,7 +19,9 @@ mod objects;
 pub mod pool;
 mod program;
 pub mod publish;
+pub mod record;
 mod revision;
+pub mod seen;
 mod service;
 mod tracked;
 mod tree;
@@ -27,7 +29,7 @@ mod versions;
 pub mod world;
 pub mod write;
 
-pub use clock::Clock;
+pub use clock::{Clock, WatchedClock};
 pub use files::FileWorld;
 pub use git::PastFile;
 pub use pool::Pool;

@@ -13,6 +13,7 @@ use gix::index::entry::{Flags, Mode, Stage};
 use rustc_hash::FxHashMap;
 
 use super::objects::Objects;
+use super::seen::{Question, Seen};
 use super::tree::{RawEntry, RawKind};
 use crate::path::TreePath;
 
@@ -25,6 +26,7 @@ pub(super) struct Tracked {
     base: TreePath,
     /// Whether a sparse checkout left files out.
     sparse: bool,
+    seen: Seen,
     rules: RwLock<FxHashMap<TreePath, Arc<Rules>>>,
 }
 
@@ -73,10 +75,10 @@ struct TrackedName {
 }
 
 impl Tracked {
-    pub(super) fn new(index: gix::index::File, objects: Objects, workdir: PathBuf, base: TreePath) -> Self {
+    pub(super) fn new(index: gix::index::File, objects: Objects, workdir: PathBuf, base: TreePath, seen: Seen) -> Self {
         let sparse =
             index.is_sparse() || index.entries().iter().any(|entry| entry.flags.contains(Flags::SKIP_WORKTREE));
-        Tracked { index, objects, workdir, base, sparse, rules: RwLock::default() }
+        Tracked { index, objects, workdir, base, sparse, seen, rules: RwLock::default() }
     }
 
     /// Whether a folder of the working tree is itself ignored and holds nothing tracked: then it is no part of the checkout.
@@ -100,6 +102,7 @@ impl Tracked {
                 Some(known) if known.mode == Mode::COMMIT && entry.kind == RawKind::Directory => {
                     // A submodule: its files are here when it was checked out, otherwise the folder is empty.
                     let path = self.on_disk(&directory).join(&entry.name);
+                    self.seen.ask(Question::Names, &path);
                     let empty = std::fs::read_dir(path).map_or(true, |mut inside| inside.next().is_none());
                     if empty {
                         entry.kind = RawKind::Other;
@@ -209,11 +212,13 @@ impl Tracked {
 
     fn patterns(&self, directory: &TreePath) -> Vec<gix::glob::Pattern> {
         let file = self.on_disk(directory).join(".gitignore");
+        self.seen.ask(Question::Kind, &file);
         // git does not follow a link here either.
         if !std::fs::symlink_metadata(&file).is_ok_and(|found| found.is_file()) {
             return Vec::new();
         }
-        let bytes = std::fs::read(file).unwrap_or_default();
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        self.seen.content(&file, &bytes);
         gix::ignore::parse(&bytes, false).map(|(pattern, _, _)| pattern).collect()
     }
 }

@@ -14,6 +14,7 @@ use super::charts;
 use super::fetch::{Remote, Report, Sources, settle};
 use super::files::{Disk, FILE_LIMIT};
 use super::git::{Checkout, PastFile, Revision};
+use super::seen::{Question, Seen};
 use super::tree::{Files, Store};
 use crate::diag::{Cause, Checked, Diagnostic};
 use crate::lock::Pin;
@@ -32,6 +33,8 @@ pub struct HostOptions {
     /// The commit that stands for the working tree, in git's syntax (`HEAD~1`, `origin/main`, `A...B`): the fleet as it was there, read from
     /// the object store. What lies in the checkout is not looked at.
     pub revision: Option<String>,
+    /// Where is noted what is looked at.
+    pub seen: Seen,
 }
 
 /// A folder that answers a repository.
@@ -56,6 +59,7 @@ pub struct HostWorld {
     branch: Option<String>,
     /// The commit that stands for the working tree.
     revision: Option<gix::ObjectId>,
+    seen: Seen,
     own: Arc<Repository>,
     /// The checkout that holds the fleet's tree, where that does not begin at its root.
     outer: Option<Arc<Repository>>,
@@ -74,13 +78,15 @@ impl HostWorld {
     /// # Errors
     /// The folder or a mapped one does not exist or is none, or a git repository cannot be opened.
     pub fn open(folder: &Path, options: &HostOptions) -> Checked<Self> {
-        let folder = directory(folder)?;
+        let seen = &options.seen;
+        let folder = directory(folder, seen)?;
         let mut targets = Vec::new();
         for (url, path) in &options.repositories {
-            targets.push((url.clone(), directory(path)?));
+            targets.push((url.clone(), directory(path, seen)?));
         }
         let git = |reason: String| Diagnostic::error("host/git", Span::NONE, reason).cause(Cause::Source);
-        let mut checkout = Checkout::discover(&folder).map_err(git)?.filter(|checkout| checkout.workdir().is_some());
+        let mut checkout =
+            Checkout::discover(&folder, seen).map_err(git)?.filter(|checkout| checkout.workdir().is_some());
         if let Some(found) = &checkout {
             let below = within(&folder, found.workdir().unwrap_or(&folder)).unwrap_or_else(TreePath::root);
             if found.tracked(TreePath::root()).map_err(git)?.is_some_and(|tracked| tracked.is_foreign(&below)) {
@@ -99,6 +105,7 @@ impl HostWorld {
             fleet: FilePath::new(TreeId(0), within(&folder, &root).unwrap_or_else(TreePath::root)),
             branch: options.branch.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned()),
             revision: None,
+            seen: seen.clone(),
             own: Arc::new(Repository::new(root.clone(), String::new(), None, None)),
             outer: None,
             mapped: Vec::new(),
@@ -121,9 +128,9 @@ impl HostWorld {
             (Some(checkout), Some(commit)) => subtree(checkout, commit, &root, &workdir)?,
             (Some(checkout), None) => {
                 let base = within(&root, &workdir).unwrap_or_else(TreePath::root);
-                Box::new(Disk::new(root.clone(), checkout.tracked(base).map_err(git)?))
+                Box::new(Disk::new(root.clone(), checkout.tracked(base).map_err(git)?, seen.clone()))
             }
-            (None, _) => Box::new(Disk::new(root.clone(), None)),
+            (None, _) => Box::new(Disk::new(root.clone(), None, seen.clone())),
         };
         let id = world.add(disk, world.shown());
         let own =
@@ -268,7 +275,7 @@ impl HostWorld {
         if let Some(known) = known.find(|repository| repository.folder == folder) {
             return Ok(Arc::clone(known));
         }
-        let checkout = Checkout::at(folder)?;
+        let checkout = Checkout::at(folder, &self.seen)?;
         // The name of a git checkout's branch is its own business.
         let branch = if checkout.is_none() { self.branch.clone() } else { None };
         let label = match within(folder, &self.own.folder) {
@@ -361,7 +368,7 @@ impl HostWorld {
             || repository.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             |path| path.to_string(),
         );
-        let find = |revision: &str| charts::find(&repository.folder, &shown, name, revision, &source.url);
+        let find = |revision: &str| charts::find(&repository.folder, &shown, name, revision, &source.url, &self.seen);
         // The pinned version, where the folder still has it: what the folder has is as much an input as the lock is.
         let pinned = self.pin(source).and_then(|pin| find(&pin.resolved).ok());
         let found = match pinned.map_or_else(|| find(&source.revision), Ok) {
@@ -375,8 +382,8 @@ impl HostWorld {
         let mut trees = self.charts.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let store: Box<dyn Store> = match found.path.is_dir() {
-                true => Box::new(Disk::new(found.path.clone(), None)),
-                false => Box::new(charts::unpack(&found.path)?),
+                true => Box::new(Disk::new(found.path.clone(), None, self.seen.clone())),
+                false => Box::new(charts::unpack(&found.path, &self.seen)?),
             };
             Ok(self.add(store, label))
         };
@@ -441,7 +448,7 @@ impl HostWorld {
                 label if label.is_empty() || label.ends_with('/') => label.to_owned(),
                 label => format!("{label}:"),
             };
-            Ok(self.add(Box::new(Disk::new(repository.folder.clone(), tracked)), label))
+            Ok(self.add(Box::new(Disk::new(repository.folder.clone(), tracked, self.seen.clone())), label))
         };
         repository.disk.get_or_init(make).clone()
     }
@@ -469,6 +476,8 @@ impl Repository {
 
 impl World for HostWorld {
     fn run(&self, program: &Program) -> Checked<Vec<u8>> {
+        // What else it reads nobody knows.
+        self.seen.beyond();
         super::program::run(program)
     }
 
@@ -512,7 +521,8 @@ fn subtree(checkout: &Checkout, commit: gix::ObjectId, folder: &Path, workdir: &
 }
 
 /// The absolute path of a folder that exists.
-fn directory(path: &Path) -> Checked<PathBuf> {
+fn directory(path: &Path, seen: &Seen) -> Checked<PathBuf> {
+    seen.ask(Question::Place, path);
     let wrong = |text: String| Diagnostic::error("host/folder", Span::NONE, text).cause(Cause::Usage);
     let found = path
         .canonicalize()

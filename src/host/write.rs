@@ -21,6 +21,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::files::FILE_LIMIT;
+use super::seen::{Question, Seen};
 use crate::bundle::{APPS, BUNDLES_LOCK, Changes, INDEX, Journal, OldBundle, OldFile, Output, Previous, Stage, What};
 use crate::diag::{Cause, Checked, Diagnostic, Diagnostics};
 use crate::digest::Digest;
@@ -37,6 +38,7 @@ const TEMPORARY: (&str, &str) = (".fleetc-", ".tmp");
 pub struct Folder {
     root: PathBuf,
     fleet_lock: PathBuf,
+    seen: Seen,
 }
 
 /// What a write did.
@@ -72,7 +74,16 @@ impl Folder {
         if fs::metadata(&root).is_ok_and(|found| !found.is_dir()) {
             return refuse("is no folder");
         }
-        Ok(Folder { root, fleet_lock: fleet.join(FLEET_LOCK) })
+        Ok(Folder { root, fleet_lock: fleet.join(FLEET_LOCK), seen: Seen::default() })
+    }
+
+    /// The same, noting what is looked at.
+    ///
+    /// # Errors
+    /// Those of [`Folder::new`].
+    pub fn noting(output: &Path, fleet: &Path, seen: &Seen) -> Checked<Self> {
+        seen.ask(Question::Place, output);
+        Ok(Folder { seen: seen.clone(), ..Folder::new(output, fleet)? })
     }
 
     /// Where it lies, links resolved.
@@ -86,7 +97,7 @@ impl Folder {
     /// Something cannot be read, so that nobody knows what is whose.
     pub fn previous(&self) -> Checked<Previous> {
         let scan = self.scan().map_err(|error| failed("cannot read", &self.root, &error))?;
-        let read = |path: &Path| match fs::read_to_string(path) {
+        let read = |path: &Path| match self.text(path) {
             Ok(text) => Ok(Some(Arc::from(text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             // Not ours to judge: it is shown as changed and written anew.
@@ -109,6 +120,11 @@ impl Folder {
             previous.files.insert(path, file);
         }
         Ok(previous)
+    }
+
+    fn text(&self, path: &Path) -> io::Result<String> {
+        self.seen.ask(Question::Content, path);
+        fs::read_to_string(path)
     }
 
     /// Reads the texts that [`held_files`](crate::bundle::held_files) asks for; those that cannot be read are left out.
@@ -238,6 +254,7 @@ impl Folder {
     /// The names of everything that may be ours or in our way.
     fn scan(&self) -> io::Result<Scan> {
         let mut scan = Scan::default();
+        self.seen.ask(Question::Names, &self.root);
         let entries = match fs::read_dir(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(scan),
             entries => entries?,
@@ -260,6 +277,7 @@ impl Folder {
 
     /// The names in the folder of a cluster: bundle.yaml and what is below `apps`.
     fn scan_cluster(&self, folder: &Path, directory: &str, scan: &mut Scan) -> io::Result<()> {
+        self.seen.ask(Question::Names, folder);
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let (kind, Ok(name)) = (entry.file_type()?, entry.file_name().into_string()) else { continue };
@@ -276,8 +294,12 @@ impl Folder {
     }
 
     fn scan_below(&self, folder: &Path, scan: &mut Scan) -> io::Result<()> {
-        for entry in walkdir::WalkDir::new(folder).follow_links(false).min_depth(1) {
+        for entry in walkdir::WalkDir::new(folder).follow_links(false) {
             let entry = entry?;
+            if entry.file_type().is_dir() {
+                // The walk lists a folder after it has shown it.
+                self.seen.ask(Question::Names, entry.path());
+            }
             let Some(name) = entry.file_name().to_str() else { continue };
             let below = entry.path().strip_prefix(&self.root).ok();
             let Some(path) = below.and_then(Path::to_str) else { continue };
@@ -294,10 +316,15 @@ impl Folder {
     fn look(&self, path: String, is_file: bool) -> Checked<(String, OldFile, Option<Arc<str>>)> {
         let place = self.root.join(&path);
         if !is_file || fs::metadata(&place).is_ok_and(|found| found.len() > FILE_LIMIT) {
+            if is_file {
+                self.seen.beyond();
+            }
             return Ok((path, OldFile::Other, None));
         }
         let bytes = fs::read(&place).map_err(|error| failed("cannot read", &place, &error))?;
-        let file = OldFile::File(Digest::of(&bytes));
+        let digest = Digest::of(&bytes);
+        self.seen.add(Question::Content, &place, digest);
+        let file = OldFile::File(digest);
         let is_index = path.split_once('/').is_some_and(|(_, name)| name == INDEX);
         let text = if is_index { Some(String::from_utf8_lossy(&bytes).into()) } else { None };
         Ok((path, file, text))

@@ -34,7 +34,7 @@ fn fleet(folder: &Path) {
 
 fn run(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetc"));
-    command.args(args).env("FLEETC_OFFLINE", "1").current_dir(folder).output().unwrap()
+    command.args(args).env("FLEETC_OFFLINE", "1").env("FLEETC_NO_CACHE", "1").current_dir(folder).output().unwrap()
 }
 
 fn out(output: &Output) -> String {

@@ -56,7 +56,12 @@ fn commands(readme: &str) -> Vec<Vec<String>> {
 }
 
 fn fleetc(folder: &Path, arguments: &[String]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fleetc")).args(arguments).current_dir(folder).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_fleetc"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("FLEETC_NO_CACHE", "1")
+        .output()
+        .unwrap()
 }
 
 fn run(folder: &Path, arguments: &[String]) {
@@ -117,6 +122,7 @@ fn the_same_bytes_whatever_the_surroundings() {
                 .args(&arguments)
                 .current_dir(at)
                 .env("TZ", "Asia/Tokyo")
+                .env("FLEETC_NO_CACHE", "1")
                 .env("LC_ALL", "tr_TR.UTF-8")
                 .output()
                 .unwrap();

@@ -54,6 +54,7 @@ impl Fleet {
             .args([command, ".", "--repo", &map])
             .args(more)
             .env("FLEETC_OFFLINE", "1")
+            .env("FLEETC_NO_CACHE", "1")
             .current_dir(&self.dir)
             .output()
             .unwrap()

@@ -66,6 +66,7 @@ mod publish;
 mod read;
 #[cfg(all(feature = "host", unix))]
 mod secrets;
+mod remembered;
 #[cfg(feature = "host")]
 mod shells;
 #[cfg(all(feature = "host", unix))]

@@ -16,6 +16,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fleetc::host::seen::Seen;
 
 pub(crate) use cluster::{
     ClusterAdd, ClusterCommand, ClusterDoctor, ClusterFacts, ClusterGet, ClusterList, ClusterOutput, ClusterRemove,
@@ -117,6 +118,9 @@ pub(crate) struct FleetOptions {
     /// The commit that is read in place of the working tree: `rollback` sets it.
     #[arg(skip)]
     pub(crate) at: Option<String>,
+    /// Where is noted what is looked at: `build` and `check` set it.
+    #[arg(skip)]
+    pub(crate) seen: Seen,
     /// Whose semantics: argocd=3.2 to 3.5, kustomize=5.8, helm=3.22 or 4.3; may be repeated
     #[arg(long = "engine", value_name = "NAME=VERSION", value_parser = parse_pair)]
     pub(crate) engines: Vec<(String, String)>,
@@ -372,7 +376,7 @@ pub(crate) struct Plan {
 }
 
 /// Arguments of `build` and of `check`, which is a build that writes nothing.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
@@ -382,6 +386,9 @@ pub(crate) struct Build {
     /// When an ApplicationSet fails, hold what it last made and go on with the others
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Look at everything anew, whatever is remembered of the last run [also: FLEETC_NO_CACHE=1]
+    #[arg(long)]
+    pub(crate) no_cache: bool,
 }
 
 /// `store …`.

@@ -35,6 +35,7 @@ pub use git::{Git, GitOptions, Update, Verdict};
 pub(super) use remote::{Remote, settle};
 pub use sources::{Allowed, Known, Progress, Report, Sources};
 pub use store::{Collected, Guard, Store};
+pub(super) use store::{mark_used, write_whole};
 pub use table::{Options, default_folder, repositories, sources};
 pub use web::{Files, file_name};
 

@@ -10,12 +10,14 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::super::seen::{Question, Seen};
 use crate::digest::Digest;
 
 /// The store.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    seen: Seen,
 }
 
 /// The right to change something in the store; others wait until it is dropped, also when the process is killed.
@@ -27,7 +29,13 @@ pub struct Guard {
 impl Store {
     /// The store in this folder, which is made when something is put there.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Store { root: root.into() }
+        Store { root: root.into(), seen: Seen::default() }
+    }
+
+    /// The same, noting what is looked for in it.
+    #[must_use]
+    pub fn noting(self, seen: Seen) -> Self {
+        Store { seen, ..self }
     }
 
     /// Its folder.
@@ -64,6 +72,7 @@ impl Store {
     /// It cannot be read.
     pub fn get(&self, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
         let place = self.place(digest);
+        self.seen.ask(Question::Presence, &place);
         let bytes = match fs::read(&place) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -85,7 +94,7 @@ impl Store {
         let digest = Digest::of(bytes);
         let place = self.place(&digest);
         // A file that is there may be damaged: who puts something has not found it.
-        write_whole(&place, bytes)?;
+        write_whole(&place, bytes, true)?;
         Ok(digest)
     }
 
@@ -93,6 +102,7 @@ impl Store {
     pub fn folder(&self, kind: &str, name: &str) -> PathBuf {
         let folder = self.root.join(kind).join(Digest::of(name.as_bytes()).hex());
         mark_used(&folder);
+        self.seen.ask(Question::Presence, &folder);
         folder
     }
 
@@ -179,7 +189,7 @@ const CONTENT: &str = "content";
 const USE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Notes that a thing of the store was used. Where that cannot be noted, as in a store that may only be read, it is not.
-fn mark_used(place: &Path) {
+pub(in crate::host) fn mark_used(place: &Path) {
     let now = SystemTime::now();
     let recent = |used: SystemTime| now.duration_since(used).is_ok_and(|age| age < USE);
     let Ok(metadata) = fs::metadata(place) else { return };
@@ -206,13 +216,15 @@ fn size(place: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Writes a file that is there as a whole or not at all, under whatever name others know it.
-fn write_whole(place: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file that is there as a whole or not at all, under whatever name others know it; also after a power failure where it is synced.
+pub(in crate::host) fn write_whole(place: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let folder = place.parent().unwrap_or(place);
     fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    if sync {
+        file.as_file().sync_all()?;
+    }
     file.persist(place).map_err(|error| error.error)?;
     Ok(())
 }

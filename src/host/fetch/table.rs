@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::super::seen::Seen;
 use super::http::{Client, Timeouts};
 use super::sources::{Allowed, Known, Sources, Table};
 use super::{Artifacts, Charts, Credentials, Files, Git, GitOptions, Store};
@@ -20,11 +21,13 @@ pub struct Options {
     pub fleet: Option<PathBuf>,
     /// URLs of repositories whose submodules are left out.
     pub without_submodules: Vec<String>,
+    /// Where is noted what is looked for in the store.
+    pub seen: Seen,
 }
 
 /// The sources of a run. `None` where there is no store: no folder is named and there is no home.
 pub fn sources(options: Options) -> Option<Sources> {
-    let store = Store::new(options.store.or_else(default_folder)?);
+    let store = Store::new(options.store.or_else(default_folder)?).noting(options.seen);
     let table = table(&store, options.fleet, options.without_submodules);
     Some(Sources::with(store, table, options.allowed, options.known))
 }

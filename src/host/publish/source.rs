@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::ByteSlice as _;
 
 use super::super::git::{Checkout, causes};
+use super::super::seen::Seen;
 use super::Stamp;
 use crate::digest::Digest;
 use crate::source::{same_repository, without_credentials};
@@ -60,7 +61,7 @@ impl Source {
     /// # Errors
     /// The repository cannot be read.
     pub fn of(folder: &Path) -> Result<Option<Source>, String> {
-        let Some(checkout) = Checkout::discover(folder)? else { return Ok(None) };
+        let Some(checkout) = Checkout::discover(folder, &Seen::default())? else { return Ok(None) };
         let Some(workdir) = checkout.workdir().map(Path::to_owned) else { return Ok(None) };
         let commit = checkout.head();
         if commit.is_empty() {

@@ -30,6 +30,7 @@ use self::wire::{Meter, Reference, Session, Sizes, Want, foreign_objects};
 use super::super::git::{Checkout, Local, abbreviated, names};
 use super::super::objects::{CommitTree, Objects};
 use super::super::revision::{self, References};
+use super::super::seen::Seen;
 use super::super::tree;
 use super::http::Client;
 use super::{Fault, Fetcher, Store};
@@ -401,7 +402,7 @@ fn pinned(pin: &Pin) -> Result<ObjectId, Fault> {
 }
 
 fn local(path: &Path) -> Result<gix::ThreadSafeRepository, Fault> {
-    match Checkout::at(path) {
+    match Checkout::at(path, &Seen::default()) {
         Ok(Some(checkout)) => Ok(checkout.repository().clone()),
         Ok(None) => Err(Fault::lasting(format!("`{}` is no git repository", path.display()))),
         Err(reason) => Err(Fault::lasting(reason)),

@@ -1,0 +1,84 @@
+//! Runs of `build` and `check` that need not be done: one before said everything there is to say, and nothing that it looked at has changed.
+//!
+//! Only runs that went well and left nothing to do are remembered, by everything that they depend on beside files: program, arguments,
+//! current folder, environment. Not those with a key to derive values from, which would leave a trace of it.
+
+use std::io::Write as _;
+use std::time::SystemTime;
+
+use fleetc::host::fetch::default_folder;
+use fleetc::host::record::{RecordPlace, Said};
+use fleetc::host::seen::Seen;
+
+use super::args::Build;
+use super::session::{self, Session};
+
+/// A run that may be remembered.
+pub(crate) struct Remembered {
+    /// `None` where it may not be.
+    place: Option<RecordPlace>,
+    began: SystemTime,
+    seen: Seen,
+    threads: usize,
+}
+
+impl Remembered {
+    /// The run of this command with these arguments.
+    pub(crate) fn of(command: &str, args: &Build) -> Remembered {
+        let place = place(command, args);
+        let seen = if place.is_some() { Seen::noting() } else { Seen::default() };
+        let threads = args.fleet.options.threads.or_else(|| Some(std::thread::available_parallelism().ok()?.get()));
+        Remembered { place, began: SystemTime::now(), seen, threads: threads.unwrap_or(1) }
+    }
+
+    /// The arguments for a run that notes what it looks at.
+    pub(crate) fn noting(&self, args: &Build) -> Build {
+        let mut args = args.clone();
+        args.fleet.options.seen = self.seen.clone();
+        args
+    }
+
+    /// Says what the run before said, where this one would say the same.
+    pub(crate) fn replay(&self) -> bool {
+        let Some(Said { out, err }) = self.place.as_ref().and_then(|place| place.replay(self.threads)) else {
+            return false;
+        };
+        let _ = std::io::stderr().lock().write_all(err.as_bytes());
+        session::print_out(&out);
+        true
+    }
+
+    /// Remembers a run that went well and left nothing to do.
+    pub(crate) fn keep(&self, session: &Session) {
+        if let Some(place) = &self.place {
+            place.keep(self.began, &session.said(), &self.seen);
+        }
+    }
+}
+
+fn place(command: &str, args: &Build) -> Option<RecordPlace> {
+    let options = &args.fleet.options;
+    let has_key = std::env::var_os("FLEETC_DERIVE_KEY").is_some_and(|key| !key.is_empty());
+    if args.no_cache || session::is_set("FLEETC_NO_CACHE") || options.derive_key.is_some() || has_key {
+        return None;
+    }
+    let program = std::env::current_exe().ok()?;
+    let found = std::fs::metadata(&program).ok()?;
+    let made = found.modified().ok()?;
+    // Another build of the same version may lie at the same place.
+    let program = format!("{} {} {} {made:?}", env!("CARGO_PKG_VERSION"), program.display(), found.len());
+    let folder = std::env::current_dir().ok()?;
+    let environment = format!("{} {}", options.color.is_on(&std::io::stderr()), session::is_offline());
+    let store = default_folder()?;
+    let key = [
+        program.as_bytes(),
+        command.as_bytes(),
+        format!("{args:?}").as_bytes(),
+        folder.as_os_str().as_encoded_bytes(),
+        environment.as_bytes(),
+        store.as_os_str().as_encoded_bytes(),
+    ]
+    .map(<[u8]>::to_vec);
+    let key: Vec<&[u8]> = key.iter().map(Vec::as_slice).collect();
+    Some(RecordPlace::new(&store, &key))
+}
