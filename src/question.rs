@@ -18,6 +18,9 @@ const KIND: &str = "GeneratorAnswer";
 /// Fields of generators that change what is made of an answer, not what is asked.
 const OWN: [&str; 4] = ["values", "template", "requeueAfterSeconds", "continueOnRepoNotFoundError"];
 
+/// Generators that ask what only the Argo CD they run in knows.
+pub const LIVE: [&str; 2] = ["plugin", "clusterDecisionResource"];
+
 /// A question of a generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -30,20 +33,34 @@ pub struct Question {
 }
 
 impl Question {
-    /// What a generator asks; `set` is the name of its ApplicationSet, which a plugin is told.
+    /// What a generator asks; `set` is the name of its ApplicationSet, which a plugin is told, and `instance` that of the Argo CD that it is
+    /// declared for (empty where there is one only), which decides who is asked.
     ///
     /// # Errors
     /// The generator has a number without JSON form.
-    pub fn new(kind: &str, generator: &Node, set: &str) -> Checked<Question> {
+    pub fn new(kind: &str, generator: &Node, set: &str, instance: &str) -> Checked<Question> {
         let mut asked = generator.clone();
         if let Some(map) = asked.map_mut() {
             map.retain(|key, value| !OWN.iter().any(|own| key.text() == Some(own)) && !value.is_null());
             if kind == "plugin" {
                 map.insert("applicationSetName", Node::str(set));
             }
+            if !instance.is_empty() && LIVE.contains(&kind) {
+                map.insert("instance", Node::str(instance));
+            }
         }
         let text = to_json(&asked)?;
         Ok(Question { kind: kind.to_owned(), asked, text: format!("{kind} {text}") })
+    }
+
+    /// The Argo CD that it is declared for; empty where there is one only.
+    pub fn instance(&self) -> &str {
+        self.asked.str_at(&["instance"])
+    }
+
+    /// Whether only the Argo CD of a cluster knows whom to ask.
+    pub fn is_live(&self) -> bool {
+        LIVE.contains(&self.kind.as_str())
     }
 
     /// Short and stable.
@@ -129,11 +146,12 @@ mod tests {
     #[test]
     fn answers_come_back_and_are_not_edited() {
         let asked = node("{github: {owner: o, repo: r, labels: [preview]}, values: {a: b}, requeueAfterSeconds: 60}");
-        let question = Question::new("pullRequest", &asked, "set").unwrap();
+        let question = Question::new("pullRequest", &asked, "set", "").unwrap();
         let same =
-            Question::new("pullRequest", &node("{github: {repo: r, labels: [preview], owner: o}}"), "x").unwrap();
+            Question::new("pullRequest", &node("{github: {repo: r, labels: [preview], owner: o}}"), "x", "").unwrap();
         assert_eq!(question.id(), same.id());
-        let other = Question::new("pullRequest", &node("{github: {repo: r, labels: [other], owner: o}}"), "x").unwrap();
+        let other =
+            Question::new("pullRequest", &node("{github: {repo: r, labels: [other], owner: o}}"), "x", "").unwrap();
         assert_ne!(question.id(), other.id());
         let answer = node("[{number: 7, title: 'Fix: it', branch: feature/x, labels: [preview], author: null}]");
         let text = question.record(&answer).unwrap();
@@ -153,7 +171,13 @@ mod tests {
             assert!(read(FileId::NONE, wrong.as_bytes()).is_err(), "{wrong}");
         }
         // A plugin is told the name of its set, so sets do not share its answers.
-        let plugin = |set: &str| Question::new("plugin", &node("{configMapRef: {name: p}}"), set).unwrap().id();
+        let plugin = |set: &str| Question::new("plugin", &node("{configMapRef: {name: p}}"), set, "").unwrap().id();
         assert_ne!(plugin("a"), plugin("b"));
+        // Two Argo CDs are asked each for itself; a Git host is the same for both.
+        let of = |kind: &str, instance: &str| {
+            Question::new(kind, &node("{configMapRef: {name: p}, github: {owner: o}}"), "set", instance).unwrap().id()
+        };
+        assert_ne!(of("clusterDecisionResource", "eu"), of("clusterDecisionResource", "us"));
+        assert_eq!(of("scmProvider", "eu"), of("scmProvider", ""));
     }
 }

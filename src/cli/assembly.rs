@@ -35,7 +35,8 @@ impl Assembly {
     /// # Errors
     /// The exit code, after the reason was printed: wrong usage.
     pub(crate) fn make(args: &Build, twice: bool) -> Result<Assembly, ExitCode> {
-        Assembly::of(Session::open(&args.fleet, args.output.as_deref())?, args.keep_going, twice)
+        let session = Session::open(&args.fleet.knowing(&args.management), args.output.as_deref())?;
+        Assembly::of(session, args.keep_going, twice)
     }
 
     /// The same for a fleet that is open.

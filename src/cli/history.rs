@@ -197,7 +197,7 @@ impl Slice {
     /// # Errors
     /// The exit code, after the reason was printed.
     pub(crate) fn find(args: &SliceArgs, fleet: &FleetArgs, connection: &ConnectionArgs) -> Result<Slice, ExitCode> {
-        let session = Session::open(fleet, None)?;
+        let session = Session::open(&fleet.knowing(connection), None)?;
         let declared = session.declared();
         let (fleet, mut diagnostics) = (declared.value, declared.diagnostics);
         if diagnostics.has_errors() {

@@ -201,7 +201,9 @@ impl Planning {
 
 /// The fleet compiled in memory.
 fn compiled(args: &PlanningArgs) -> Result<(Session, Fleet, BTreeMap<String, Contents>, Diagnostics), ExitCode> {
-    let build = Build { fleet: args.target.fleet.clone(), output: None, keep_going: false, no_cache: true };
+    let management = (&args.target.connection).into();
+    let fleet = args.target.fleet.clone();
+    let build = Build { fleet, output: None, keep_going: false, no_cache: true, management };
     let mut assembly = Assembly::make(&build, false)?;
     let mut diagnostics = Diagnostics::new();
     // What lies in the folder of the bundles, and would stand in the way of writing them, is nothing to a plan.
@@ -228,7 +230,7 @@ fn read(
     args: &PlanningArgs,
     output: &Path,
 ) -> Result<(Session, Fleet, BTreeMap<String, Contents>, Diagnostics), ExitCode> {
-    let session = Session::open(&args.target.fleet, Some(output))?;
+    let session = Session::open(&args.target.fleet.knowing(&args.target.connection), Some(output))?;
     let declared = session.declared();
     if declared.diagnostics.has_errors() {
         return Err(session.refuse(declared.diagnostics));

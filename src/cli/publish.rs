@@ -33,7 +33,7 @@ const AT_ONCE: usize = 8;
 
 /// Runs the command.
 pub(crate) fn run(args: &Publish) -> ExitCode {
-    let session = match Session::open(&args.fleet, None) {
+    let session = match Session::open(&args.fleet.knowing(&args.management), None) {
         Ok(session) => session,
         Err(code) => return code,
     };
@@ -291,7 +291,7 @@ fn place(args: &Publish, session: &Session, fleet: &Fleet) -> Checked<(Place, Op
     let committer = author(None, "COMMITTER", Some(&writer), source.as_ref());
     let who = Signed { author: (writer, time("AUTHOR")?), committer: (committer, time("COMMITTER")?) };
     let store = || usage("there is no store".to_owned(), "give `--store DIR`, or set FLEETC_STORE");
-    let git = || fetch::repositories(options.store.clone(), Some(session.world.folder().to_owned())).ok_or_else(store);
+    let git = || fetch::repositories(options.store.clone(), session.logins.clone()).ok_or_else(store);
     let folder = args.path.clone().unwrap_or_else(|| fleet.publish.path.clone());
     let folder = folder.trim_matches('/').trim_start_matches("./").to_owned();
     if folder != "." && folder.split('/').any(|part| matches!(part, ".." | "." | ".git")) {

@@ -37,7 +37,7 @@ impl Requests {
             ServiceChoice::Gitlab => Some(Service::GitLab),
             ServiceChoice::Gitea => Some(Service::Gitea),
         };
-        let client = ask::client(session.world.folder());
+        let client = ask::client(session.logins.clone());
         let variable = |name: &str| std::env::var(name).ok();
         let forge = Forge::of(url, named, &variable, client).map_err(|fault| failed(fault).cause(Cause::Usage))?;
         Ok(Requests { forge, mark: mark.to_owned() })

@@ -12,7 +12,7 @@ use fleetc::cluster::Cluster;
 use fleetc::compile::{Compiled, Input, Pins, compile, declared};
 use fleetc::diag::{Cause, Checked, Diagnostic, Diagnostics, Warned};
 use fleetc::digest::Key;
-use fleetc::host::fetch::{self, Allowed, Known, Sources};
+use fleetc::host::fetch::{self, Allowed, Known, Logins, Sources};
 use fleetc::host::record::Said;
 use fleetc::host::seen::{Question, Seen};
 use fleetc::host::write::FLEET_LOCK;
@@ -42,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) answers: Answers,
     input: Input,
     pub(crate) tools: Tools,
+    /// Who we are where sources lie.
+    pub(crate) logins: Logins,
     options: FleetOptions,
     digest_key: Option<KeyPlace>,
     /// What was printed, for runs that are remembered.
@@ -108,6 +110,9 @@ impl Session {
         let mut world = HostWorld::open(dir, &host).map_err(refused)?;
         // fleet.yaml may map further repositories; what the command line says wins.
         let configuration = read::configuration(&world, world.fleet()).value;
+        let instances = configuration.instances.into_iter();
+        let namespaces = instances.map(|instance| (instance.name, instance.namespace.unwrap_or_default()));
+        let management = options.management.argocd(namespaces).map(Arc::new);
         let (declared, digest_key) = (configuration.repositories, configuration.digest_key);
         let given = host.repositories.len();
         for (url, path) in declared.iter().filter_map(|repository| Some((&repository.url, repository.path.as_ref()?))) {
@@ -122,7 +127,8 @@ impl Session {
             options.seen.beyond();
         }
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
-        let (sources, FleetLock { pins, answers, .. }) = sources(&options, &world, &output, &declared, anew);
+        let logins = Logins { fleet: Some(world.folder().to_owned()), management };
+        let (sources, FleetLock { pins, answers, .. }) = sources(&options, &world, &output, (&declared, &logins), anew);
         if let Some(sources) = sources {
             world = world.fetching(Arc::new(sources));
         }
@@ -138,7 +144,8 @@ impl Session {
         let mut tools = Tools::default();
         tools.helm.randomness.machine = Some(Arc::new(WatchedClock(options.seen.clone())));
         tools.helm.randomness.key = derive_key(options.derive_key.as_deref()).map_err(usage)?;
-        Ok(Session { world, pool, output, pins, answers, input, tools, options, digest_key, said: Mutex::default() })
+        let said = Mutex::default();
+        Ok(Session { world, pool, output, pins, answers, input, tools, logins, options, digest_key, said })
     }
 
     /// Takes recorded answers as they are: they are about to be asked for anew.
@@ -346,7 +353,7 @@ fn sources(
     options: &FleetOptions,
     world: &HostWorld,
     output: &Path,
-    declared: &[Repository],
+    (declared, logins): (&[Repository], &Logins),
     anew: &dyn Fn(&SourceRequest) -> bool,
 ) -> (Option<Sources>, FleetLock) {
     // What cannot be read of the locks is said where they are compared with what was compiled; until then nothing is pinned over it.
@@ -377,8 +384,8 @@ fn sources(
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
     let without_submodules = those(|repository| !repository.submodules);
-    let (fleet, seen) = (Some(world.folder().to_owned()), options.seen.clone());
-    let options = fetch::Options { store, allowed, known, fleet, without_submodules, seen };
+    let (logins, seen) = (logins.clone(), options.seen.clone());
+    let options = fetch::Options { store, allowed, known, logins, without_submodules, seen };
     (fetch::sources(options), lock)
 }
 

@@ -8,13 +8,13 @@ use fleetc::compile::{Compiled, Pins, answers, parts, pins};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics, Warned};
 use fleetc::digest::Digest;
 use fleetc::host;
-use fleetc::host::ask::Answered;
+use fleetc::host::ask::{Answered, Live};
 use fleetc::lock::{Answers, FleetLock, Pin};
 use fleetc::source::{SourceKind, SourceRequest};
 use fleetc::span::Span;
 use serde_json::json;
 
-use super::args::Update;
+use super::args::{FleetOptions, Update};
 use super::assembly::nothing_written;
 use super::progress::{short, shown};
 use super::report::{self, plural};
@@ -68,17 +68,29 @@ struct Asked {
     answers: BTreeMap<String, Option<Digest>>,
     /// How many files of answers are not what they were.
     changed: usize,
+    /// How many answers stay, since nobody says which Argo CD to ask.
+    kept: usize,
     diagnostics: Diagnostics,
 }
 
 impl Asked {
     /// Asks what the generators of the fleet ask and was not asked yet, and records the answers; whether a file of them changed.
-    fn ask(&mut self, session: &Session, compiled: &Compiled) -> bool {
+    fn ask(&mut self, args: &Update, session: &Session, compiled: &Compiled) -> bool {
         let folder = session.world.folder();
-        let web = host::ask::client(folder);
-        let new =
-            compiled.questions.iter().filter(|(id, _)| !self.answers.contains_key(*id)).map(|(_, question)| question);
-        let answered = host::ask::ask_all(new, &web, &|name| std::env::var(name).ok());
+        let web = host::ask::client(session.logins.clone());
+        let instances = compiled.fleet.instances.iter();
+        let namespaces = instances.map(|(name, instance)| (name.clone(), instance.namespace.clone()));
+        let management = args.management.argocd(namespaces);
+        let live =
+            management.as_ref().map(|management| Live { management, urls: &args.plugin_urls, logins: &session.logins });
+        let new = compiled.questions.iter().filter(|(id, _)| !self.answers.contains_key(*id));
+        // What was recorded stays where nobody says whom to ask.
+        let (kept, new): (Vec<_>, Vec<_>) = new.partition(|(id, question)| {
+            question.is_live() && live.is_none() && compiled.fleet.answers.contains_key(*id)
+        });
+        self.kept = kept.len();
+        let new = new.into_iter().map(|(_, question)| question);
+        let answered = host::ask::ask_all(new, &web, live.as_ref(), &|name| std::env::var(name).ok());
         let before = self.changed;
         for Answered { id, path, recorded } in answered {
             let written = recorded.map_err(|fault| (fault.reason, fault.hint)).and_then(|(text, digest)| {
@@ -121,7 +133,8 @@ fn compile(args: &Update) -> Result<(Session, Warned<Compiled>, Asked), ExitCode
     let anew = |source: &SourceRequest| is_meant(&args.sources, source);
     let mut asked = Asked::default();
     for round in 1.. {
-        let mut session = Session::open_with(&args.fleet_dir, &args.options, None, &anew)?;
+        let options = FleetOptions { management: args.management.clone(), ..args.options.clone() };
+        let mut session = Session::open_with(&args.fleet_dir, &options, None, &anew)?;
         if session.is_locked() {
             let message = "`update` moves pins, and `--locked` and `--frozen` say that none may move";
             return Err(session.refuse(Diagnostic::error("cli/usage", Span::NONE, message).cause(Cause::Usage).into()));
@@ -134,7 +147,7 @@ fn compile(args: &Update) -> Result<(Session, Warned<Compiled>, Asked), ExitCode
         if !asks && !args.dry_run && !compiled.value.questions.is_empty() {
             session.say("offline: what generators ask is not asked; the recorded answers stay");
         }
-        if !asks || !asked.ask(&session, &compiled.value) || round == ROUNDS {
+        if !asks || !asked.ask(args, &session, &compiled.value) || round == ROUNDS {
             return Ok((session, compiled, asked));
         }
     }
@@ -215,6 +228,11 @@ pub(crate) fn run(args: &Update) -> ExitCode {
         session.say(&what);
         if asked.changed > 0 {
             session.say(&format!("{} recorded in fleet.answers", plural(asked.changed, "answer")));
+        }
+        if asked.kept > 0 {
+            let kept = plural(asked.kept, "answer");
+            session
+                .say(&format!("{kept} of a live Argo CD stay as recorded; `--management-context CONTEXT` asks again"));
         }
     }
     ExitCode::from(report::exit_code(&diagnostics, false))

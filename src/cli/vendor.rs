@@ -12,7 +12,8 @@ use super::session::Session;
 
 /// Runs the command.
 pub(crate) fn run(args: &Vendor) -> ExitCode {
-    let options = FleetOptions { locked: true, store: Some(args.folder.clone()), ..args.options.clone() };
+    let management = args.management.clone();
+    let options = FleetOptions { locked: true, store: Some(args.folder.clone()), management, ..args.options.clone() };
     let session = match Session::open_with(&args.fleet_dir, &options, None, &|_| false) {
         Ok(session) => session,
         Err(code) => return code,

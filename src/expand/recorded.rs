@@ -34,7 +34,7 @@ impl Set<'_> {
         let report = |found: crate::diag::Diagnostics| {
             found.into_iter().fold(Reported, |_, found| self.problems.push_in(found, with))
         };
-        let question = Question::new(kind, node, &self.declared.name).map_err(report)?;
+        let question = Question::new(kind, node, &self.declared.name, &self.declared.instance).map_err(report)?;
         let answer = self.fleet.answers.get(&question.id()).cloned();
         self.questions.borrow_mut().entry(question.id()).or_insert_with(|| question.clone());
         let Some(answer) = answer else {
@@ -45,8 +45,10 @@ impl Set<'_> {
             };
             let message = format!("the `{kind}` generator asks {what}, and no answer is recorded");
             let found = Diagnostic::error("expand/network", place, message);
+            let update =
+                if question.is_live() { "fleetc update --management-context CONTEXT" } else { "fleetc update" };
             return Err(self.problems.push_in(
-                found.hint(format!("`fleetc update` asks and records the answer as `{}`", question.path())),
+                found.hint(format!("`{update}` asks and records the answer as `{}`", question.path())),
                 with,
             ));
         };

@@ -7,6 +7,7 @@
 //! `program` starts those of plugins that fleet.yaml allows.
 
 mod archive;
+mod argocd;
 pub mod ask;
 mod charts;
 mod clock;
@@ -29,6 +30,7 @@ mod versions;
 pub mod world;
 pub mod write;
 
+pub use argocd::Management;
 pub use clock::{Clock, WatchedClock};
 pub use files::FileWorld;
 pub use git::PastFile;

@@ -95,6 +95,25 @@ impl Selector {
     }
 }
 
+/// In one line, as API servers take it.
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, Requirement { key, test }) in self.requirements.iter().enumerate() {
+            f.write_str(if at > 0 { "," } else { "" })?;
+            match test {
+                Test::In(values) => match values.as_slice() {
+                    [one] => write!(f, "{key}={one}")?,
+                    several => write!(f, "{key} in ({})", several.join(","))?,
+                },
+                Test::NotIn(values) => write!(f, "{key} notin ({})", values.join(","))?,
+                Test::Exists => f.write_str(key)?,
+                Test::Absent => write!(f, "!{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The parts between commas that stand in no parentheses.
 fn split_outside_parentheses(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut parts) = (0_u32, 0, Vec::new());

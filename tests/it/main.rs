@@ -64,9 +64,9 @@ mod plan_guards;
 #[cfg(all(feature = "host", unix))]
 mod publish;
 mod read;
+mod remembered;
 #[cfg(all(feature = "host", unix))]
 mod secrets;
-mod remembered;
 #[cfg(feature = "host")]
 mod shells;
 #[cfg(all(feature = "host", unix))]

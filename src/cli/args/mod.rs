@@ -3,6 +3,7 @@
 mod cluster;
 mod diff;
 mod lint;
+mod management;
 mod publish;
 mod rbac;
 mod rollout;
@@ -24,6 +25,7 @@ pub(crate) use cluster::{
 };
 pub(crate) use diff::Diff;
 pub(crate) use lint::Lint;
+pub(crate) use management::ManagementArgs;
 pub(crate) use publish::{LayoutChoice, Publish, ServiceChoice};
 pub(crate) use rbac::RbacArgs;
 pub(crate) use rollout::RolloutArgs;
@@ -109,6 +111,15 @@ pub(crate) struct FleetArgs {
     pub(crate) options: FleetOptions,
 }
 
+impl FleetArgs {
+    /// The same, with the Argo CD that knows logins of repositories.
+    pub(crate) fn knowing(&self, management: impl Into<ManagementArgs>) -> FleetArgs {
+        let mut args = self.clone();
+        args.options.management = management.into();
+        args
+    }
+}
+
 /// Options of every command that reads a fleet.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct FleetOptions {
@@ -121,6 +132,9 @@ pub(crate) struct FleetOptions {
     /// Where is noted what is looked at: `build` and `check` set it.
     #[arg(skip)]
     pub(crate) seen: Seen,
+    /// The Argo CD that knows logins of repositories: commands with arguments of it set this.
+    #[arg(skip)]
+    pub(crate) management: ManagementArgs,
     /// Whose semantics: argocd=3.2 to 3.5, kustomize=5.8, helm=3.22 or 4.3; may be repeated
     #[arg(long = "engine", value_name = "NAME=VERSION", value_parser = parse_pair)]
     pub(crate) engines: Vec<(String, String)>,
@@ -389,6 +403,8 @@ pub(crate) struct Build {
     /// Look at everything anew, whatever is remembered of the last run [also: FLEETC_NO_CACHE=1]
     #[arg(long)]
     pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) management: ManagementArgs,
 }
 
 /// `store …`.
@@ -433,6 +449,11 @@ pub(crate) struct Update {
     /// Say what would move, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Where the service of a plugin generator is reached, by the name of its ConfigMap; may be repeated [default: `baseUrl` of the ConfigMap]
+    #[arg(long = "plugin-url", value_name = "CONFIGMAP=URL", value_parser = parse_pair, requires = "management_context")]
+    pub(crate) plugin_urls: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) management: ManagementArgs,
     #[command(flatten)]
     pub(crate) options: FleetOptions,
 }
@@ -449,6 +470,8 @@ pub(crate) struct Vendor {
     /// Folder of the fleet
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) fleet_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) management: ManagementArgs,
     #[command(flatten)]
     pub(crate) options: FleetOptions,
 }

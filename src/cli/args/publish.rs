@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::FleetArgs;
+use super::{FleetArgs, ManagementArgs};
 
 const HELP: &str = "BRANCH is one of the fleet's own repository (its remote `origin`; without a remote, of the checkout); URL#BRANCH one of \
 another repository: https, http, ssh, or a path on this machine. The branch may be a template over the labels of clusters, as in \
@@ -16,6 +16,8 @@ another repository: https, http, ssh, or a path on this machine. The branch may 
 pub(crate) struct Publish {
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) management: ManagementArgs,
     /// Where to publish [default: `publish.to` of fleet.yaml]
     #[arg(long, value_name = "BRANCH|URL#BRANCH")]
     pub(crate) to: Option<String>,

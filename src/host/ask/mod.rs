@@ -3,7 +3,8 @@
 //!
 //! What is asked and how answers are filtered follows Argo CD (`applicationset/services/pull_request`, `scm_provider`). An answer that is
 //! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Logins go to hosts that they are for
-//! ([`super::service`]), and a next page elsewhere is refused. AWS CodeCommit is not asked.
+//! ([`super::service`]), and a next page elsewhere is refused. AWS CodeCommit is not asked. What plugin and clusterDecisionResource generators
+//! ask, the Argo CD of a management cluster knows (`live`).
 
 mod azure_devops;
 mod bitbucket_cloud;
@@ -11,6 +12,7 @@ mod bitbucket_server;
 mod gitea;
 mod github;
 mod gitlab;
+mod live;
 mod online;
 mod pages;
 #[cfg(test)]
@@ -114,6 +116,10 @@ pub fn ask(question: &Question, web: &dyn Web, variable: Variable<'_>) -> Result
 }
 
 fn nobody(question: &Question) -> Fault {
+    if question.is_live() {
+        let why = format!("who a `{}` generator asks is known to the Argo CD that it runs in", question.kind);
+        return Fault::lasting(why).hint("`--management-context CONTEXT` names the context of its cluster");
+    }
     let who = question.asked.as_map().and_then(|map| map.keys().next().map(str::to_owned)).unwrap_or_default();
     Fault::lasting(format!("fleetc does not ask what this `{}` generator asks (`{who}`)", question.kind))
         .hint(format!("write the answer as `{}`, or use a `list` generator", question.path()))
@@ -441,10 +447,11 @@ pub struct Answered {
     pub recorded: Result<(String, Digest), Fault>,
 }
 
-/// The questions of a fleet, asked one after the other.
+/// The questions of a fleet, asked one after the other. Without `live` nobody knows whom plugin and clusterDecisionResource generators ask.
 pub fn ask_all<'q>(
     questions: impl IntoIterator<Item = &'q Question>,
     web: &dyn Web,
+    live: Option<&Live<'_>>,
     variable: Variable<'_>,
 ) -> Vec<Answered> {
     let record = |question: &Question, answer: Node| {
@@ -454,9 +461,14 @@ pub fn ask_all<'q>(
     let one = |question: &Question| Answered {
         id: question.id(),
         path: question.path(),
-        recorded: ask(question, web, variable).and_then(|answer| record(question, answer)),
+        recorded: match live {
+            Some(live) if question.is_live() => live.ask(question),
+            _ => ask(question, web, variable),
+        }
+        .and_then(|answer| record(question, answer)),
     };
     questions.into_iter().map(one).collect()
 }
 
+pub use live::Live;
 pub use online::client;

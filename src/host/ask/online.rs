@@ -1,19 +1,17 @@
 //! Questions over the client that fetches sources: its proxies, authorities and timeouts; the login of the environment only where there is one.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::{Reply, Web};
 use crate::host::fetch::http::{Ask, Client, Timeouts};
-use crate::host::fetch::{Credentials, Fault, Login};
+use crate::host::fetch::{Fault, Login, Logins};
 
 /// Bytes of an answer that are taken.
-const LIMIT: u64 = 32 << 20;
+pub(super) const LIMIT: u64 = 32 << 20;
 
 /// A client with the credentials of a fleet and of the machine, which are looked for when it is first used.
-pub fn client(fleet: &Path) -> Client {
-    let fleet = fleet.to_owned();
-    Client::lazy(move || Arc::new(Credentials::gather(Some(&fleet))), Timeouts::default())
+pub fn client(logins: Logins) -> Client {
+    Client::lazy(move || Arc::new(logins.gather()), Timeouts::default())
 }
 
 impl Web for Client {

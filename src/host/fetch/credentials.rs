@@ -1,7 +1,7 @@
 //! Who we are where sources lie: logins, keys, certificates and proxies, by the place that they are for.
 //!
 //! They come, the first that knows the place counting, from the URL itself, `FLEETC_LOGINS`, the repository and repo-creds Secrets of
-//! Argo CD, the logins of docker (registries only) and netrc. Whatever they say in their place, a login is for one scheme, host and port and
+//! Argo CD (of a cluster before those of files), the logins of docker (registries only) and netrc. Whatever they say in their place, a login is for one scheme, host and port and
 //! is sent nowhere else; where Argo CD compares prefixes of text only, `https://git.example.com` would answer
 //! `https://git.example.com.evil.org` too. A program that knows logins (docker's helpers) is never started, and the `default` of netrc,
 //! which would answer every host, does not count. No value gets into `Debug` output or a message.
@@ -103,6 +103,8 @@ struct Entry {
     url: String,
     project: String,
     access: Access,
+    /// Whether it is of a cluster, not of a file that may come with a pull request.
+    trusted: bool,
     /// Why it cannot be used.
     broken: Option<Fault>,
 }
@@ -185,6 +187,16 @@ impl Credentials {
     /// Adds an object of Argo CD: a repository or repo-creds Secret, or the ConfigMap of its authorities or of known ssh hosts. All others
     /// are left aside. `origin` is where it was found, for people.
     pub fn add(&mut self, object: &Node, origin: &str) {
+        self.add_object(object, origin, false);
+    }
+
+    /// The same of an object of a cluster: it counts before those of files, and its login is not sent where only a file asks for a proxy, plain
+    /// HTTP or an unchecked server.
+    pub(super) fn add_trusted(&mut self, object: &Node, origin: &str) {
+        self.add_object(object, origin, true);
+    }
+
+    fn add_object(&mut self, object: &Node, origin: &str, trusted: bool) {
         let text = |path: &[&str]| object.at(path).and_then(Node::text).unwrap_or_default();
         match (text(&["kind"]), text(&["metadata", "name"])) {
             ("ConfigMap", "argocd-tls-certs-cm") => {
@@ -205,11 +217,11 @@ impl Credentials {
                 };
                 let (entry, shown) = (Secret { object, broken: None }, format!("the Secret `{name}` in {origin}"));
                 if let Some(entry) = entry.read(&shown) {
-                    list.push(entry);
+                    list.push(Entry { trusted, ..entry });
                 }
                 if is_template {
                     // Of equally long ones Argo CD takes the first.
-                    list.sort_by_key(|entry| std::cmp::Reverse(entry.place.text().len()));
+                    list.sort_by_key(|entry| std::cmp::Reverse((entry.place.text().len(), entry.trusted)));
                 }
             }
             _ => {}
@@ -290,13 +302,21 @@ impl Credentials {
         }
         let Some(place) = Place::of(url) else { return Ok(Access::default()) };
         let all = self.repositories.iter().filter(|entry| entry.place == place);
-        let entry = all.clone().find(|entry| entry.project.is_empty()).or_else(|| all.clone().next());
+        // Those of a cluster before those of files, and then those of no project before the others.
+        let entry = all.min_by_key(|entry| (!entry.trusted, !entry.project.is_empty()));
         let mut access = entry.map(|entry| entry.access.clone()).unwrap_or_default();
         let mut broken = entry.and_then(|entry| entry.broken.clone());
         if !entry.is_some_and(Entry::has_credentials)
             && let Some(template) = self.templates.iter().find(|template| place.lies_in(&template.place))
         {
             broken = broken.or_else(|| template.broken.clone());
+            // Who may change the fleet's files must not learn what the cluster knows.
+            if template.trusted
+                && entry.is_some_and(|entry| !entry.trusted)
+                && let Some(how) = weakened(&access)
+            {
+                return Err(unsafe_with(&access, how, &template.access.origin));
+            }
             inherit(&mut access, &template.access);
         }
         if access.authorities.is_none() {
@@ -310,10 +330,7 @@ impl Credentials {
         let weakened = weakened(&access);
         if let Some((_, login)) = self.environment.iter().find(|(known, _)| place.lies_in(known)) {
             if let Some(how) = weakened {
-                let text = format!("{} asks for {how}, which does not go with a login of FLEETC_LOGINS", access.origin);
-                return Err(Fault::lasting(text).hint(
-                    "whoever may change that file could read it; give the login in the Secret, or remove that setting",
-                ));
+                return Err(unsafe_with(&access, how, "FLEETC_LOGINS"));
             }
             (access.login, access.origin) = (Some(login.clone()), "FLEETC_LOGINS".to_owned());
         } else if let Some(broken) = broken {
@@ -381,6 +398,13 @@ fn weakened(access: &Access) -> Option<&'static str> {
     let ways =
         [(access.insecure, "`insecure`"), (access.proxy.is_some(), "a proxy"), (access.plain_http, "plain HTTP")];
     ways.into_iter().find(|(is, _)| *is).map(|(_, how)| how)
+}
+
+/// A login that is not shown, since a file of the fleet asks for what would let others read it.
+fn unsafe_with(access: &Access, how: &str, login: &str) -> Fault {
+    let text = format!("{} asks for {how}, which does not go with the login of {login}", access.origin);
+    Fault::lasting(text)
+        .hint("whoever may change that file could read it; give the login in the Secret, or remove that setting")
 }
 
 /// Takes over what a repository does not say itself (`CopyCredentialsFrom`).
@@ -480,6 +504,7 @@ impl Secret<'_> {
             url: self.text("url").trim().to_owned(),
             project: self.text("project"),
             access,
+            trusted: false,
             broken,
         })
     }

@@ -1,10 +1,12 @@
-//! The credentials of a run: those of the machine, and what the fleet's own files say of repositories.
+//! The credentials of a run: those of the machine, and what the fleet's own files and the Argo CD of a management cluster say of repositories.
 //!
-//! The files are looked through only when something is fetched, since most runs fetch nothing. A file that cannot be read or parsed is left
+//! Both are looked through only when something is fetched, since most runs fetch nothing. A file that cannot be read or parsed is left
 //! aside: who reads the fleet says so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::super::argocd::Management;
 use super::Credentials;
 use crate::span::FileId;
 use crate::yaml::{self, Dialect, Limits, Node};
@@ -15,6 +17,32 @@ const MARKS: [&[u8]; 3] = [b"argocd.argoproj.io/secret-type", b"argocd-tls-certs
 const MAX_FILE: u64 = 4 << 20;
 /// Names that are looked at.
 const MAX_NAMES: usize = 500_000;
+
+/// Where the logins of a run are looked for beside this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Logins {
+    /// The fleet whose files say how repositories are reached.
+    pub fleet: Option<PathBuf>,
+    /// The Argo CD that knows more of them.
+    pub management: Option<Arc<Management>>,
+}
+
+impl Logins {
+    /// All there are. Who names an Argo CD wants it to count: where it cannot be asked, nobody is told anything.
+    pub fn gather(&self) -> Credentials {
+        let mut all = Credentials::gather(self.fleet.as_deref());
+        match self.management.as_ref().map(|management| management.repositories()) {
+            None => all,
+            Some(Err(fault)) => Credentials::broken(fault),
+            Some(Ok(objects)) => {
+                for (object, origin) in objects {
+                    all.add_trusted(&object, &origin);
+                }
+                all
+            }
+        }
+    }
+}
 
 impl Credentials {
     /// Those of this machine's user, and of the files of a fleet. What is wrong with them is said when they are asked for.

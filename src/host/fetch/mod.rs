@@ -30,6 +30,7 @@ use crate::source::SourceRequest;
 pub use artifacts::Artifacts;
 pub use charts::Charts;
 pub use credentials::{Access, Credentials, Hidden, Login};
+pub use gather::Logins;
 pub(super) use git::pack;
 pub use git::{Git, GitOptions, Update, Verdict};
 pub(super) use remote::{Remote, settle};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::seen::Seen;
 use super::http::{Client, Timeouts};
 use super::sources::{Allowed, Known, Sources, Table};
-use super::{Artifacts, Charts, Credentials, Files, Git, GitOptions, Store};
+use super::{Artifacts, Charts, Files, Git, GitOptions, Logins, Store};
 
 /// What a run of fleetc says about its sources.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +17,8 @@ pub struct Options {
     pub allowed: Allowed,
     /// What is known.
     pub known: Known,
-    /// The fleet whose files say how repositories are reached.
-    pub fleet: Option<PathBuf>,
+    /// Who we are where sources lie.
+    pub logins: Logins,
     /// URLs of repositories whose submodules are left out.
     pub without_submodules: Vec<String>,
     /// Where is noted what is looked for in the store.
@@ -28,22 +28,19 @@ pub struct Options {
 /// The sources of a run. `None` where there is no store: no folder is named and there is no home.
 pub fn sources(options: Options) -> Option<Sources> {
     let store = Store::new(options.store.or_else(default_folder)?).noting(options.seen);
-    let table = table(&store, options.fleet, options.without_submodules);
+    let table = table(&store, options.logins, options.without_submodules);
     Some(Sources::with(store, table, options.allowed, options.known))
 }
 
-/// Who reads git repositories and writes to them; its logins are those of the sources of this fleet. The store is made where it is
-/// missing.
-pub fn repositories(store: Option<PathBuf>, fleet: Option<PathBuf>) -> Option<Git> {
+/// Who reads git repositories and writes to them. The store is made where it is missing.
+pub fn repositories(store: Option<PathBuf>, logins: Logins) -> Option<Git> {
     let store = Store::new(store.or_else(default_folder)?);
-    let gather = move || Arc::new(Credentials::gather(fleet.as_deref()));
-    let client = Arc::new(Client::lazy(gather, Timeouts::default()));
+    let client = Arc::new(Client::lazy(move || Arc::new(logins.gather()), Timeouts::default()));
     Some(Git::new(store, client, GitOptions::default().with_environment()))
 }
 
-fn table(store: &Store, fleet: Option<PathBuf>, without_submodules: Vec<String>) -> Table {
-    let gather = move || Arc::new(Credentials::gather(fleet.as_deref()));
-    let client = Arc::new(Client::lazy(gather, Timeouts::default()));
+fn table(store: &Store, logins: Logins, without_submodules: Vec<String>) -> Table {
+    let client = Arc::new(Client::lazy(move || Arc::new(logins.gather()), Timeouts::default()));
     let options = GitOptions { without_submodules, ..GitOptions::default() }.with_environment();
     Table {
         git: Arc::new(Git::new(store.clone(), Arc::clone(&client), options)),

@@ -73,7 +73,9 @@ impl Drop for Server {
 fn serve(stream: &TcpStream, folder: &Path, log: &Mutex<Vec<String>>) -> Option<()> {
     let asked = read(stream)?;
     let login = asked.headers.get("authorization").map(|login| format!(" ({login})")).unwrap_or_default();
-    log.lock().unwrap().push(format!("{} {}{login}", asked.method, asked.path));
+    let is_json = asked.headers.get("content-type").is_some_and(|kind| kind.contains("json"));
+    let body = if is_json { format!(" {}", String::from_utf8_lossy(&asked.body)) } else { String::new() };
+    log.lock().unwrap().push(format!("{} {}{login}{}", asked.method, asked.path, body.trim_end()));
     let answer = if asked.path.starts_with("/git/") { git(&asked, folder)? } else { file(&asked, folder) };
     (&mut &*stream).write_all(&answer).ok()
 }

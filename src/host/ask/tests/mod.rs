@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::{Reply, Web, ask, ask_all};
-use crate::host::fetch::{Fault, Login};
+use crate::host::fetch::{Fault, Login, Logins};
 use crate::question::Question;
 use crate::span::FileId;
 use crate::yaml::json::to_json;
@@ -53,7 +53,7 @@ impl Web for Service {
 
 fn question(kind: &str, text: &str) -> Question {
     let node: Node = parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default()).documents[0].root.clone();
-    Question::new(kind, &node, "set").unwrap()
+    Question::new(kind, &node, "set", "").unwrap()
 }
 
 fn answer(service: &Service, question: &Question) -> String {
@@ -89,7 +89,7 @@ fn github_pulls() {
     assert_eq!(answer(&service, &asked), format!("[{},{}]", one(1, "fix/a"), one(4, "fix/d")));
     assert!(service.asked.borrow().iter().all(|asked| asked.ends_with(" Bearer secret")));
     // What is recorded comes back as it was answered.
-    let recorded = ask_all([&asked], &service, &|_| None);
+    let recorded = ask_all([&asked], &service, None, &|_| None);
     let (text, digest) = recorded[0].recorded.as_ref().unwrap();
     let (id, node) = crate::question::read(FileId::NONE, text.as_bytes()).unwrap();
     assert_eq!((&recorded[0].path, &recorded[0].id), (&format!("fleet.answers/{id}.yaml"), &id));
@@ -246,7 +246,7 @@ fn over_the_network() {
         String::from_utf8_lossy(&request[..count]).to_lowercase()
     });
     let folder = tempfile::tempdir().unwrap();
-    let client = super::client(folder.path());
+    let client = super::client(Logins { fleet: Some(folder.path().to_owned()), ..Logins::default() });
     let asked = question("pullRequest", &format!("{{gitea: {{owner: o, repo: r, api: 'http://{address}'}}}}"));
     let environment = |name: &str| match name {
         "GITEA_TOKEN" => Some("secret".to_owned()),

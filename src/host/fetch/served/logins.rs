@@ -2,6 +2,8 @@
 
 use super::super::{Access, Credentials, Login};
 use super::{authority, credentials, secret};
+use crate::span::FileId;
+use crate::yaml;
 
 fn who(access: &Access) -> String {
     match &access.login {
@@ -145,7 +147,7 @@ fn what_the_machine_knows_is_not_for_who_may_change_files() {
         check(&all, &[(url, ""), ("oci://host.example.com/y", "me:docker")]);
         all.add_logins("oci://me:env@host.example.com/").unwrap();
         let fault = all.access(url).unwrap_err();
-        assert!(fault.reason.contains("does not go with a login of FLEETC_LOGINS"), "{fault:?}");
+        assert!(fault.reason.contains("does not go with the login of FLEETC_LOGINS"), "{fault:?}");
         check(&all, &[("oci://host.example.com/y", "me:env")]);
         check(&weak(&[("username", "file"), ("password", "1")]), &[(url, "file:1")]);
     }
@@ -173,4 +175,39 @@ fn the_files_of_a_fleet_are_looked_through() {
         let access = all.access(&format!("https://{host}.example.com")).unwrap();
         assert_eq!(access.origin.contains("in `"), known, "{host}: {access:?}");
     }
+}
+
+/// What a cluster knows counts before what files say, and does not go where only a file asks for what would let others read it.
+#[test]
+fn logins_of_a_cluster_are_safe_from_files() {
+    let (host, template) = ("https://git.example.com/org/repo", "https://git.example.com/org");
+    let parse = |text: &str| {
+        yaml::parse(FileId::NONE, text.as_bytes(), yaml::Dialect::V2, &yaml::Limits::default()).documents[0]
+            .root
+            .clone()
+    };
+    let made = |file: &[(&str, &str)]| {
+        let mut all = Credentials::default();
+        let url = [("url", host)];
+        let pairs: Vec<(&str, &str)> = url.into_iter().chain(file.iter().copied()).collect();
+        all.add(&parse(&secret("repository", &pairs)), "`repos.yaml`");
+        let live = [("url", template), ("username", "live"), ("password", "1")];
+        all.add_trusted(&parse(&secret("repo-creds", &live)), "the cluster");
+        all
+    };
+    check(&made(&[]), &[(host, "live:1")]);
+    check(&made(&[("username", "file"), ("password", "2")]), &[(host, "file:2")]);
+    for weak in [("insecure", "true"), ("proxy", "http://evil.example.com"), ("insecureOCIForceHttp", "true")] {
+        let fault = made(&[weak]).access(host).unwrap_err();
+        assert!(fault.reason.contains("does not go with the login of the Secret"), "{fault:?}");
+        // A file that brings its own login may say how it is sent.
+        check(&made(&[weak, ("username", "file"), ("password", "2")]), &[(host, "file:2")]);
+    }
+    // The repository's own Secret on the cluster counts before the one of a file.
+    let mut all = made(&[("username", "file"), ("password", "2")]);
+    all.add_trusted(
+        &parse(&secret("repository", &[("url", host), ("username", "own"), ("password", "3")])),
+        "the cluster",
+    );
+    check(&all, &[(host, "own:3")]);
 }
