@@ -9,11 +9,11 @@ use super::report::{self, plural};
 
 /// Runs the command.
 pub(crate) fn run(args: &Build) -> ExitCode {
-    let remembered = Remembered::of("build", args);
+    let remembered = Remembered::of("build", args, &args.fleet.options, args.no_cache);
     if remembered.replay() {
         return ExitCode::SUCCESS;
     }
-    let mut assembly = match Assembly::make(&remembered.noting(args), false) {
+    let mut assembly = match Assembly::make(&args.noting(remembered.seen()), false) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Build) -> ExitCode {
     let code = report::exit_code(&diagnostics, false);
     // What was written was not looked at.
     if code == 0 && written.is_some_and(|done| done.written == 0 && done.removed == 0) {
-        remembered.keep(&assembly.session);
+        remembered.keep(&assembly.session.said());
     }
     ExitCode::from(code)
 }

@@ -13,11 +13,11 @@ pub(crate) fn run(args: &Check) -> ExitCode {
     if let Some(policy) = &args.rbac.policy {
         return super::rbac::run(args, policy);
     }
-    let remembered = Remembered::of("check", &args.build);
+    let remembered = Remembered::of("check", &args.build, &args.build.fleet.options, args.build.no_cache);
     if !args.twice && remembered.replay() {
         return ExitCode::SUCCESS;
     }
-    let mut assembly = match Assembly::make(&remembered.noting(&args.build), args.twice) {
+    let mut assembly = match Assembly::make(&args.build.noting(remembered.seen()), args.twice) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Check) -> ExitCode {
     }
     let code = report::exit_code(&diagnostics, stale);
     if code == 0 && !args.twice {
-        remembered.keep(&assembly.session);
+        remembered.keep(&assembly.session.said());
     }
     ExitCode::from(code)
 }

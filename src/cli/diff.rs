@@ -10,6 +10,8 @@ use fleetc::compile::parts;
 use fleetc::diag::{Cause, Diagnostic, Diagnostics};
 use fleetc::diff::{self, Change, Comparison, Place, Side, report as diff_report};
 use fleetc::host::Pool;
+use fleetc::host::record::Said;
+use fleetc::host::seen::Question;
 use fleetc::k8s::difference::ChangedField;
 use fleetc::k8s::glob::Glob;
 use fleetc::lock::{self, BundlesLock, FleetLock, State};
@@ -23,8 +25,9 @@ use serde_json::{Value, json as value};
 
 use super::args::{Diff, Format};
 use super::planning::{Chosen, globs};
+use super::remembered::Remembered;
 use super::report;
-use super::session::{Session, print_findings, print_json, print_out};
+use super::session::{Session, json_text, print_findings, print_json, print_out};
 use super::{lying, update};
 
 /// What an argument names.
@@ -76,6 +79,13 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
     if let (Named::Lock(before), Named::Lock(after)) = (&before, &after) {
         return locks(args, before, after);
     }
+    let remembered = Remembered::of("diff", args, &args.options, args.no_cache);
+    if remembered.replay() {
+        return ExitCode::SUCCESS;
+    }
+    let mut noting = args.clone();
+    noting.options.seen = remembered.seen();
+    let args = &noting;
     let pool = match Pool::new(args.options.threads) {
         Ok(pool) => pool,
         Err(error) => return refuse(args, usage(format!("cannot start threads: {error}"))),
@@ -95,23 +105,28 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
         (Err(code), _) | (_, Err(code)) => return code,
     };
     let failed = before.failed || after.failed;
+    let err = [before.said.as_str(), after.said.as_str()].concat();
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| pool.spread(count, work);
     let comparison = diff::compare(&before.side, &after.side, &spread);
     // The process ends here; taking thousands of applications apart would be for nothing.
     std::mem::forget((before, after));
-    match args.options.format {
-        Format::Json => print_json(&data(&comparison)),
-        Format::Human if args.markdown => print_out(&diff_report::markdown(&comparison)),
+    let out = match args.options.format {
+        Format::Json => json_text(&data(&comparison)),
+        Format::Human if args.markdown => diff_report::markdown(&comparison),
         Format::Sarif => return refuse(args, usage("differences are no findings: SARIF has none of them".to_owned())),
         Format::Human | Format::Github => {
             let color = args.options.color.is_on(&std::io::stdout());
-            print_out(&diff_report::human(&comparison, Detail { verbose: args.options.verbose, color }));
+            diff_report::human(&comparison, Detail { verbose: args.options.verbose, color })
         }
-    }
+    };
+    print_out(&out);
     match (failed, args.exit_code && !comparison.is_empty()) {
         (true, _) => ExitCode::from(3),
         (false, true) => ExitCode::from(1),
-        (false, false) => ExitCode::SUCCESS,
+        (false, false) => {
+            remembered.keep(&Said { out, err });
+            ExitCode::SUCCESS
+        }
     }
 }
 
@@ -123,8 +138,15 @@ enum Opened {
 
 fn open(named: &Named, args: &Diff) -> Result<Opened, ExitCode> {
     let session = match named {
-        Named::Bundles(folder) => return Ok(Opened::Bundles(folder.clone())),
-        Named::Revision(revision) => Session::open_at(&args.fleet_dir, &args.options, revision)?,
+        Named::Bundles(folder) => {
+            args.options.seen.beyond();
+            return Ok(Opened::Bundles(folder.clone()));
+        }
+        Named::Revision(revision) => {
+            // A folder of that name would be meant tomorrow.
+            args.options.seen.ask(Question::Kind, Path::new(revision));
+            Session::open_at(&args.fleet_dir, &args.options, revision)?
+        }
         Named::WorkingTree => Session::open_with(&args.fleet_dir, &args.options, None, &|_| false)?,
         Named::Fleet(folder) => Session::open_with(folder, &args.options, None, &|_| false)?,
         Named::Lock(_) => return Err(ExitCode::from(2)),
@@ -181,6 +203,8 @@ struct Made {
 struct Told {
     side: Side,
     failed: bool,
+    /// What was said of it.
+    said: String,
 }
 
 impl Made {
@@ -195,9 +219,10 @@ impl Made {
         if let Some(session) = &self.session {
             session.print_findings(&mut self.diagnostics);
         }
+        let said = self.session.as_ref().map(|session| session.said().err).unwrap_or_default();
         // The process ends soon; taking thousands of applications apart would be for nothing.
         std::mem::forget(self.session);
-        Ok(Told { side, failed: self.diagnostics.has_errors() })
+        Ok(Told { side, failed: self.diagnostics.has_errors(), said })
     }
 }
 

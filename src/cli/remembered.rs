@@ -1,8 +1,9 @@
-//! Runs of `build` and `check` that need not be done: one before said everything there is to say, and nothing that it looked at has changed.
+//! Runs of `build`, `check` and `diff` that need not be done: one before said everything there is to say, and nothing that it looked at has changed.
 //!
 //! Only runs that went well and left nothing to do are remembered, by everything that they depend on beside files: program, arguments,
 //! current folder, environment. Not those with a key to derive values from, which would leave a trace of it.
 
+use std::fmt::Debug;
 use std::io::Write as _;
 use std::time::SystemTime;
 
@@ -10,8 +11,8 @@ use fleetc::host::fetch::default_folder;
 use fleetc::host::record::{RecordPlace, Said};
 use fleetc::host::seen::Seen;
 
-use super::args::Build;
-use super::session::{self, Session};
+use super::args::FleetOptions;
+use super::session;
 
 /// A run that may be remembered.
 pub(crate) struct Remembered {
@@ -23,19 +24,17 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    /// The run of this command with these arguments.
-    pub(crate) fn of(command: &str, args: &Build) -> Remembered {
-        let place = place(command, args);
+    /// The run of this command with these arguments, of which `options` are a part.
+    pub(crate) fn of(command: &str, args: &impl Debug, options: &FleetOptions, no_cache: bool) -> Remembered {
+        let place = if no_cache { None } else { place(command, args, options) };
         let seen = if place.is_some() { Seen::noting() } else { Seen::default() };
-        let threads = args.fleet.options.threads.or_else(|| Some(std::thread::available_parallelism().ok()?.get()));
+        let threads = options.threads.or_else(|| Some(std::thread::available_parallelism().ok()?.get()));
         Remembered { place, began: SystemTime::now(), seen, threads: threads.unwrap_or(1) }
     }
 
-    /// The arguments for a run that notes what it looks at.
-    pub(crate) fn noting(&self, args: &Build) -> Build {
-        let mut args = args.clone();
-        args.fleet.options.seen = self.seen.clone();
-        args
+    /// Where the run notes what it looks at: it goes into the options.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.clone()
     }
 
     /// Says what the run before said, where this one would say the same.
@@ -49,17 +48,16 @@ impl Remembered {
     }
 
     /// Remembers a run that went well and left nothing to do.
-    pub(crate) fn keep(&self, session: &Session) {
+    pub(crate) fn keep(&self, said: &Said) {
         if let Some(place) = &self.place {
-            place.keep(self.began, &session.said(), &self.seen);
+            place.keep(self.began, said, &self.seen);
         }
     }
 }
 
-fn place(command: &str, args: &Build) -> Option<RecordPlace> {
-    let options = &args.fleet.options;
+fn place(command: &str, args: &impl Debug, options: &FleetOptions) -> Option<RecordPlace> {
     let has_key = std::env::var_os("FLEETC_DERIVE_KEY").is_some_and(|key| !key.is_empty());
-    if args.no_cache || session::is_set("FLEETC_NO_CACHE") || options.derive_key.is_some() || has_key {
+    if session::is_set("FLEETC_NO_CACHE") || options.derive_key.is_some() || has_key {
         return None;
     }
     let program = std::env::current_exe().ok()?;
@@ -68,7 +66,9 @@ fn place(command: &str, args: &Build) -> Option<RecordPlace> {
     // Another build of the same version may lie at the same place.
     let program = format!("{} {} {} {made:?}", env!("CARGO_PKG_VERSION"), program.display(), found.len());
     let folder = std::env::current_dir().ok()?;
-    let environment = format!("{} {}", options.color.is_on(&std::io::stderr()), session::is_offline());
+    let environment =
+        [options.color.is_on(&std::io::stdout()), options.color.is_on(&std::io::stderr()), session::is_offline()];
+    let environment = format!("{environment:?}");
     let store = default_folder()?;
     let key = [
         program.as_bytes(),

@@ -123,7 +123,8 @@ impl Session {
         if host.repositories.len() > given {
             world = HostWorld::open(dir, &host).map_err(refused)?;
         }
-        if declared.iter().any(|repository| repository.follow) {
+        // The key is none of what is noted.
+        if declared.iter().any(|repository| repository.follow) || digest_key.is_some() {
             options.seen.beyond();
         }
         let output = output.map_or_else(|| world.folder().join("bundles"), Path::to_owned);
@@ -465,7 +466,7 @@ pub(crate) fn print_json(value: &serde_json::Value) {
     print_out(&json_text(value));
 }
 
-fn json_text(value: &serde_json::Value) -> String {
+pub(crate) fn json_text(value: &serde_json::Value) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text

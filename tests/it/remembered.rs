@@ -1,4 +1,4 @@
-//! Runs that are remembered: `check` and `build` with nothing changed say what they said before without doing it, and any change is noticed.
+//! Runs that are remembered: `check`, `build` and `diff` with nothing changed say what they said before without doing it, and any change is noticed.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -111,7 +111,11 @@ impl Fleet {
         const BEGIN: usize = "fleetc record 1\n".len();
         for file in self.records() {
             let mut bytes = fs::read(&file).unwrap();
-            for (from, to) in [(&b"applications on"[..], &b"APPLICATIONS ON"[..]), (b"\"current\"", b"\"CURRENT\"")] {
+            for (from, to) in [
+                (&b"applications on"[..], &b"APPLICATIONS ON"[..]),
+                (b"\"current\"", b"\"CURRENT\""),
+                (b" change on", b" CHANGE ON"),
+            ] {
                 let found = bytes.windows(from.len()).position(|window| window == from);
                 if let Some(at) = found {
                     bytes.splice(at..at + from.len(), to.iter().copied());
@@ -154,7 +158,7 @@ fn told(command: &mut Command) -> Told {
 
 /// Whether the record spoke.
 fn is_marked(told: &Told) -> bool {
-    told.1.contains("CURRENT") || told.2.contains("APPLICATIONS ON")
+    told.1.contains("CURRENT") || told.1.contains("CHANGE ON") || told.2.contains("APPLICATIONS ON")
 }
 
 #[test]
@@ -306,7 +310,7 @@ fn stale_and_failing_runs_are_not_remembered() {
     assert_eq!(fleet.run(&["check"]).0, Some(1), "nothing is built");
     assert_eq!(fleet.run(&["build"]).0, Some(0));
     assert!(fleet.records().is_empty(), "what was written was not looked at");
-    fleet.write("plain/one.yaml", "a: [\n");
+    fleet.write("plain/one.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: [\n");
     assert_ne!(fleet.run(&["check"]).0, Some(0));
     assert_ne!(fleet.run(&["build"]).0, Some(0));
     assert!(fleet.records().is_empty());
@@ -408,4 +412,39 @@ fn edit(fleet: &Fleet, dice: &mut Dice) -> String {
             format!("{path}: {value}")
         }
     }
+}
+
+#[test]
+fn a_comparison_is_remembered_until_a_side_is_another() {
+    let fleet = Fleet::new();
+    fleet.write("apps/shop/base/config.yaml", &config("shop", "two"));
+    fleet.commit();
+    let ways: [&[&str]; 3] = [&["diff", "v1", "main"], &["diff", "v1"], &["diff", "v1", "main", "--markdown"]];
+    for way in ways {
+        let first = fleet.run(way);
+        assert!(first.0 == Some(0) && first.1.contains("1 change on"), "{first:?}");
+        fleet.mark();
+        let second = fleet.run(way);
+        assert!(is_marked(&second), "{way:?}: {second:?}");
+        assert_eq!((second.0, second.1.replace("CHANGE ON", "change on"), second.2), first);
+        assert!(!is_marked(&fleet.anew(way)));
+    }
+    // An edit is one of the working tree only; a commit, of the branch as well.
+    fleet.write("plain/one.yaml", &config("plain", "three"));
+    assert!(is_marked(&fleet.run(ways[0])));
+    assert!(fleet.run(ways[1]).1.contains("2 changes on"));
+    fleet.commit();
+    assert!(fleet.run(ways[0]).1.contains("2 changes on"));
+    // A folder of the name is meant, not the branch.
+    fleet.mark();
+    fleet.git(&["worktree", "add", "-q", "main.old", "v1"]);
+    fs::rename(fleet.path("main.old"), fleet.path("v1")).unwrap();
+    fs::write(fleet.path("v1/fleet.yaml"), "apiVersion: fleetc.dev/v1alpha1\nkind: Fleet\n").unwrap();
+    assert!(!is_marked(&fleet.run(ways[0])));
+    // Differences that make the exit code are found anew.
+    let code = |way: &[&str]| fleet.run(way).0;
+    assert_eq!(
+        [code(&["diff", "HEAD~1", "HEAD", "--exit-code"]), code(&["diff", "HEAD~1", "HEAD", "--exit-code"])],
+        [Some(1); 2]
+    );
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{FilterArgs, FleetOptions};
 
 /// Arguments of `diff`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 #[command(after_help = HELP)]
 pub(crate) struct Diff {
     /// What was: a revision of the fleet's git repository, the folder of a fleet (another checkout), a folder of bundles, or a lock
@@ -27,6 +27,9 @@ pub(crate) struct Diff {
     /// Print the report as Markdown for a comment of a pull request, short enough for one
     #[arg(long, conflicts_with = "format")]
     pub(crate) markdown: bool,
+    /// Compare anew, whatever is remembered of the last run [also: FLEETC_NO_CACHE=1]
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) options: FleetOptions,
 }

@@ -407,6 +407,15 @@ pub(crate) struct Build {
     pub(crate) management: ManagementArgs,
 }
 
+impl Build {
+    /// The arguments of a run that notes what it looks at.
+    pub(crate) fn noting(&self, seen: Seen) -> Build {
+        let mut noting = self.clone();
+        noting.fleet.options.seen = seen;
+        noting
+    }
+}
+
 /// `store …`.
 #[derive(Subcommand, Debug)]
 pub(crate) enum StoreCommand {
