@@ -38,6 +38,7 @@ pub mod expand;
 pub mod explain;
 pub mod import;
 pub mod join;
+pub mod expression;
 pub mod lint;
 pub mod lock;
 pub mod plan;

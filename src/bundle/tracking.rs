@@ -46,6 +46,17 @@ pub(super) fn identity(key: &AppKey, fleet: &Fleet) -> Option<Identity> {
     })
 }
 
+/// The keys of the annotations and of the labels that an application's objects are marked with.
+pub fn mark_keys(key: &AppKey, fleet: &Fleet) -> (Vec<String>, Vec<String>) {
+    let Some(identity) = identity(key, fleet) else { return Default::default() };
+    let mut annotations = Vec::new();
+    if identity.annotation {
+        annotations.push(TRACKING_ID.to_owned());
+        annotations.extend(identity.installation.map(|_| INSTALLATION_ID.to_owned()));
+    }
+    (annotations, identity.label.into_iter().collect())
+}
+
 /// Marks an object. `id` is the object's as rendered, `namespace` the destination's.
 pub(super) fn mark(object: &mut Node, id: &ObjectId, namespace: &str, identity: &Identity) {
     if id.gvk.is("apiextensions.k8s.io", "CustomResourceDefinition") {

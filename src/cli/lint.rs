@@ -117,7 +117,7 @@ fn data(report: &Report, session: &Session) -> Value {
             .collect();
         json!({
             "rule": finding.found.rule.id, "level": finding.level.word(),
-            "object": finding.object,
+            "policy": finding.found.policy.as_ref().map(|(name, _)| name), "object": finding.object,
             "path": finding.found.path, "place": place, "message": finding.found.message, "hint": finding.hint(),
             "applications": places, "suppressed": finding.suppressed,
         })

@@ -11,6 +11,7 @@ pub mod difference;
 pub mod doublestar;
 pub mod exclusion;
 pub mod fields;
+pub mod gaps;
 pub mod glob;
 pub mod health;
 pub mod ignore;

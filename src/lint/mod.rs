@@ -4,6 +4,9 @@
 //! known of the custom kinds in the render. What a finding counts as depends on fleet.yaml and is decided for each application and cluster;
 //! equal findings become one that lists where it holds. Nothing is changed, and nothing here decides whether a build goes on.
 
+mod admission;
+mod matching;
+mod policy;
 mod rules;
 mod schema;
 mod sites;
@@ -118,26 +121,41 @@ pub fn lint(input: &Input<'_>, spread: Spread<'_>) -> Report {
         }
     }
     let mut comments = Comments::of(input.sources);
+    for found in sites.broken_policies() {
+        let level = fleet.lint.level(found.rule.id, found.rule.level, "", None);
+        if level != Level::Off {
+            let policy = found.policy.as_ref().map(|(name, _)| name.as_str());
+            let reason = comments.suppresses(found.span, found.rule, policy).map(|by| by.reason);
+            report.add(Finding::new(found.clone(), level), reason);
+        }
+    }
     for (mut finding, (task, resource)) in merged.findings {
-        let rule = finding.found.rule;
+        let policy = finding.found.policy.as_ref().map(|(name, _)| name.clone());
+        let (rule, policy) = (finding.found.rule, policy.as_deref());
         let object = sites.tasks.get(task).and_then(|task| sites.resources(task).get(resource));
-        let mut reason = comments.suppresses(finding.found.span, rule).map(|by| by.reason);
+        let mut reason = comments.suppresses(finding.found.span, rule, policy).map(|by| by.reason);
         if let Some(object) = object {
             finding.object = ObjectId::of(&object.body).to_string();
-            for by in suppress::of_object(&object.body).0.into_iter().filter(|by| by.means(rule)) {
+            for by in suppress::of_object(&object.body).0.into_iter().filter(|by| by.means(rule, policy)) {
                 reason.get_or_insert_with(|| by.reason.clone());
                 annotations.insert(annotated(by, object), true);
             }
         }
         report.add(finding, reason);
     }
+    for finding in report.findings.iter_mut().chain(&mut report.suppressed) {
+        if let Some(at) = finding.found.within {
+            finding.found.span = within(input.sources, finding.found.span, at).unwrap_or(finding.found.span);
+        }
+    }
+    let policies: BTreeSet<&str> = sites.policies().collect();
     let is_idle = |suppression: &Suppression, used: bool| {
-        let off = rules().any(|rule| suppression.means(rule) && fleet.lint.is_ever_off(rule.id));
+        let off = rules().any(|rule| suppression.means(rule, None) && fleet.lint.is_ever_off(rule.id));
         input.whole && !used && !off
     };
     let told = |suppression: &Suppression, used: bool| {
         let idle = || (format!("the suppression of `{}` suppresses nothing", suppression.what), None);
-        suppression.problem().or_else(|| is_idle(suppression, used).then(idle))
+        suppression.problem(&policies).or_else(|| is_idle(suppression, used).then(idle))
     };
     let on_objects = annotations.iter().map(|((what, object, span), used)| (what, *span, object.as_str(), *used));
     let in_comments = comments.all().into_iter().map(|(what, span, used)| (what, span, "", used));
@@ -151,6 +169,33 @@ pub fn lint(input: &Input<'_>, spread: Spread<'_>) -> Report {
         }
     }
     report
+}
+
+/// The place of a line and a column of a text in the file that the text was read from: that of a scalar, plain, quoted or a block.
+fn within(sources: &SourceMap, span: Span, (line, column): (usize, usize)) -> Option<Span> {
+    let file = sources.get(span.file)?;
+    let (start, end) = (span.start as usize, span.end as usize);
+    let written = std::str::from_utf8(file.bytes.get(start..end)?).ok()?;
+    let is_block = written.starts_with(['|', '>']);
+    // A block starts below its sign; other texts with their quote.
+    let mut at = 0;
+    let lines = written.split_inclusive('\n').map(|text| {
+        at += text.len();
+        (at - text.len(), text)
+    });
+    let (offset, text) = lines.skip(usize::from(is_block)).nth(line.checked_sub(1)?)?;
+    let indent = if is_block || line > 1 {
+        text.len() - text.trim_start().len()
+    } else {
+        usize::from(text.starts_with(['\'', '"']))
+    };
+    let place = text
+        .get(indent..)?
+        .char_indices()
+        .nth(column.checked_sub(1)?)
+        .map_or(text.trim_end().len(), |(at, _)| indent + at);
+    let place = (start + offset + place).min(end);
+    Some(Span::new(span.file, place, end))
 }
 
 /// Patterns of fleet.yaml that no rule fits.
@@ -183,11 +228,12 @@ impl Finding {
         Finding { found, level, object: String::new(), places: Vec::new(), suppressed: None }
     }
 
-    /// What is wrong, with the object's name.
+    /// What is wrong, with the object's name and that of the policy.
     pub fn message(&self) -> String {
+        let policy = self.found.policy.as_ref().map(|(name, _)| format!(" [{name}]")).unwrap_or_default();
         match self.object.as_str() {
             "" => self.found.message.clone(),
-            object => format!("{object}: {}", self.found.message),
+            object => format!("{object}: {}{policy}", self.found.message),
         }
     }
 
@@ -225,7 +271,7 @@ struct Merged {
 impl Merged {
     fn add(&mut self, found: &Found, at: (usize, usize), unit: &sites::Unit<'_>, fleet: &Fleet) {
         let cluster = fleet.clusters.get(unit.cluster);
-        let default = found.rule.level;
+        let default = found.policy.as_ref().map_or(found.rule.level, |(_, level)| *level);
         let level = fleet.lint.level(found.rule.id, default, &unit.application.name, cluster);
         if level == Level::Off {
             return;

@@ -6,6 +6,7 @@ use super::Level;
 use super::schema;
 use super::subject::Subject;
 use super::suppress;
+use super::{admission, policy};
 use crate::span::Span;
 
 /// A rule.
@@ -28,10 +29,14 @@ pub struct Rule {
 pub struct Found {
     /// Which rule.
     pub rule: &'static Rule,
+    /// Name of the policy of the fleet or the cluster that it comes from, where there is one; it counts as what the policy says.
+    pub policy: Option<(String, Level)>,
     /// The field, without the first dot; empty for the object itself.
     pub path: String,
     /// Where it was written; none where nobody knows.
     pub span: Span,
+    /// Line and column in the text that is written there, from 1, where it is about a part of it.
+    pub within: Option<(usize, usize)>,
     /// What is wrong, one sentence without the object's name.
     pub message: String,
     /// What to do here; the rule's own fix where there is none.
@@ -41,7 +46,7 @@ pub struct Found {
 impl Found {
     /// A finding about a field.
     pub fn new(rule: &'static Rule, path: impl Into<String>, span: Span, message: impl Into<String>) -> Found {
-        Found { rule, path: path.into(), span, message: message.into(), hint: None }
+        Found { rule, policy: None, path: path.into(), span, within: None, message: message.into(), hint: None }
     }
 }
 
@@ -56,6 +61,9 @@ pub struct Family {
 /// All of them.
 pub const FAMILIES: &[Family] = &[
     Family { rules: &schema::RULES, check: schema::check },
+    // Policies are applied where it is known which of them are about an application.
+    Family { rules: &policy::RULES, check: |_, _| {} },
+    Family { rules: &admission::RULES, check: admission::check },
     // Applied where suppressions are read.
     Family { rules: &suppress::RULES, check: |_, _| {} },
 ];

@@ -216,8 +216,10 @@ fn of(problem: Problem, subject: &Subject<'_>) -> Found {
     };
     Found {
         rule: by(id),
+        policy: None,
         path: problem.path,
         span: subject.place(problem.span),
+        within: None,
         message: problem.message,
         hint: problem.hint,
     }

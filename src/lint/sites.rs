@@ -5,13 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
+use super::admission::{self, Admission, Arriving, Marks};
+use super::policy::{Around, Policies, Seen, placed};
 use super::rules::{FAMILIES, Found};
 use super::subject::{Site, Subject};
 use super::{Input, schema};
-use crate::application::AppKey;
-use crate::bundle::Spread;
+use crate::application::{ANY_NAMESPACE, AppKey, Application};
+use crate::bundle::{Spread, cluster_name, mark_keys};
 use crate::k8s::object::Gvk;
+use crate::k8s::scope::{self, Scope};
+use crate::read::Fleet;
 use crate::render::{Rendered, Resource};
+use crate::resolve::ResolvedUnit;
 use crate::validate::apis::{Serving, serving};
 use crate::validate::crd::Definition;
 use crate::validate::table::Minor;
@@ -22,6 +27,21 @@ pub(super) struct Task {
     pub(super) render: usize,
     /// What counts of the cluster.
     pub(super) site: Site,
+    /// The policies to apply, in place of the rules.
+    run: Option<Run>,
+}
+
+/// Policies that are about an application, with what they look at.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Run {
+    policies: Vec<usize>,
+    /// Which of the sets of admission policies its cluster has.
+    admission: Option<usize>,
+    marks: Marks,
+    namespace: String,
+    /// Index of the cluster, and of the part, where a policy looks at them.
+    cluster: Option<usize>,
+    application: Option<usize>,
 }
 
 /// An application on a cluster.
@@ -46,6 +66,11 @@ struct Known<'a> {
 
 /// All that is judged.
 pub(super) struct Sites<'a> {
+    fleet: &'a Fleet,
+    policies: Policies<'a>,
+    admissions: Vec<Admission>,
+    /// The application of each part.
+    applications: Vec<&'a Application>,
     renders: Vec<Known<'a>>,
     pub(super) tasks: Vec<Task>,
     pub(super) units: Vec<Unit<'a>>,
@@ -87,7 +112,19 @@ impl<'a> Sites<'a> {
             }
         });
         let renders: Vec<Known<'a>> = cells.into_iter().filter_map(OnceLock::into_inner).collect();
-        let mut sites = Sites { renders, tasks: Vec::new(), units: Vec::new(), assumed: 0 };
+        let fleet = &input.compiled.fleet;
+        let applications = input.parts.iter().map(|part| &*part.unit.unit.application).collect();
+        let policies = Policies::of(fleet);
+        let mut sites = Sites {
+            fleet,
+            policies,
+            admissions: Vec::new(),
+            applications,
+            renders,
+            tasks: Vec::new(),
+            units: Vec::new(),
+            assumed: 0,
+        };
         sites.place(input, &of_part);
         sites
     }
@@ -114,9 +151,15 @@ impl<'a> Sites<'a> {
                 cluster.definitions.entry(key).or_insert_with(|| Arc::clone(definition));
             }
         }
+        let admissions = self.admissions(input, of_part, &clusters);
         let mut known: FxHashMap<Signature, usize> = FxHashMap::default();
+        let mut runs: FxHashMap<(usize, usize, Run), usize> = FxHashMap::default();
         let mut assumed = BTreeSet::new();
-        for (part, renders) in input.parts.iter().zip(of_part).filter(|(part, _)| (input.chosen)(part.unit)) {
+        for (number, (part, renders)) in input.parts.iter().zip(of_part).enumerate() {
+            if !(input.chosen)(part.unit) {
+                continue;
+            }
+            let run = self.run(part.unit, number, admissions.get(&part.unit.cluster).copied());
             let Some(cluster) = clusters.get(&part.unit.cluster) else { continue };
             if !cluster.told {
                 assumed.insert(part.unit.cluster);
@@ -130,13 +173,84 @@ impl<'a> Sites<'a> {
                 if task == new {
                     let Cluster { minor, told, served, .. } = cluster;
                     let site = Site { minor: *minor, told: *told, definitions, served: served.clone() };
-                    self.tasks.push(Task { render: *at, site });
+                    self.tasks.push(Task { render: *at, site, run: None });
                 }
                 tasks.push(task);
+                // Scopes of custom kinds come with the site.
+                if let Some(run) = &run {
+                    let new = self.tasks.len();
+                    let applied = *runs.entry((*at, task, run.clone())).or_insert(new);
+                    if applied == new {
+                        let site = self.tasks.get(task).map(|task| task.site.clone());
+                        self.tasks.extend(site.map(|site| Task { render: *at, site, run: Some(run.clone()) }));
+                    }
+                    tasks.push(applied);
+                }
             }
             self.units.push(Unit { application: &part.unit.unit.application.key, cluster: part.unit.cluster, tasks });
         }
         self.assumed = assumed.len();
+    }
+
+    /// The admission policies of each cluster that has some; clusters with the same ones share them.
+    fn admissions(
+        &mut self,
+        input: &Input<'a>,
+        of_part: &[Vec<usize>],
+        clusters: &BTreeMap<usize, Cluster>,
+    ) -> BTreeMap<usize, usize> {
+        // By what is rendered there, and the namespace it goes to: the same has the same policies, namespaces and parameters.
+        let mut on: BTreeMap<usize, Sent> = BTreeMap::new();
+        for (part, renders) in input.parts.iter().zip(of_part) {
+            let namespace = namespace_of(part.unit);
+            on.entry(part.unit.cluster).or_default().extend(renders.iter().map(|at| (*at, namespace.clone())));
+        }
+        on.retain(|_, renders| {
+            let mut kinds = renders.iter().filter_map(|(at, _)| self.renders.get(*at)).flat_map(|known| &known.kinds);
+            kinds.any(admission::is_policy)
+        });
+        let mut known: BTreeMap<(Sent, Minor), Option<usize>> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for (cluster, renders) in on {
+            let Some(Cluster { minor, definitions, .. }) = clusters.get(&cluster) else { continue };
+            let at = *known.entry((renders.clone(), *minor)).or_insert_with(|| {
+                let mut objects = Vec::new();
+                for (at, namespace) in &renders {
+                    let Some(known) = self.renders.get(*at) else { continue };
+                    for (resource, gvk) in known.render.resources.iter().zip(&known.kinds) {
+                        let definition = definitions.get(&(gvk.group.to_string(), gvk.kind.to_string()));
+                        objects.push(placed(
+                            &resource.body,
+                            is_namespaced(gvk, definition.map(|one| &**one)),
+                            namespace,
+                        ));
+                    }
+                }
+                let admission = Admission::of(&objects.iter().collect::<Vec<_>>(), *minor)?;
+                self.admissions.push(admission);
+                Some(self.admissions.len() - 1)
+            });
+            found.extend(at.map(|at| (cluster, at)));
+        }
+        found
+    }
+
+    /// The policies that are about an application; `None` where there are none.
+    fn run(&self, unit: &ResolvedUnit, part: usize, admission: Option<usize>) -> Option<Run> {
+        let cluster = self.fleet.clusters.get(unit.cluster)?;
+        let application = &unit.unit.application;
+        let all = self.policies.list.iter().enumerate();
+        let about = all.filter(|(_, policy)| policy.is_about(&application.key.name, cluster));
+        let (policies, list): (Vec<usize>, Vec<_>) = about.unzip();
+        let marks = admission.map(|_| mark_keys(&application.key, self.fleet));
+        (!policies.is_empty() || admission.is_some()).then(|| Run {
+            policies,
+            admission,
+            marks: marks.map(|(annotations, labels)| Marks { annotations, labels }).unwrap_or_default(),
+            namespace: namespace_of(unit),
+            cluster: list.iter().any(|policy| policy.cluster).then_some(unit.cluster),
+            application: list.iter().any(|policy| policy.application).then_some(part),
+        })
     }
 
     /// What every task finds, each with the number of the object.
@@ -155,12 +269,47 @@ impl<'a> Sites<'a> {
         let neighbours = known.render.resources.as_slice();
         let mut all = Vec::new();
         let mut found = Vec::new();
+        if let Some(run) = &task.run {
+            for (at, (resource, gvk)) in neighbours.iter().zip(&known.kinds).enumerate() {
+                self.apply(run, &Subject { resource, gvk, neighbours, site: &task.site }, &mut found);
+                all.extend(found.drain(..).map(|found| (at, found)));
+            }
+            return all;
+        }
         for (at, (resource, gvk)) in neighbours.iter().zip(&known.kinds).enumerate() {
             let subject = Subject { resource, gvk, neighbours, site: &task.site };
             FAMILIES.iter().for_each(|family| (family.check)(&subject, &mut found));
             all.extend(found.drain(..).map(|found| (at, found)));
         }
         all
+    }
+
+    /// Applies policies to an object.
+    fn apply(&self, run: &Run, subject: &Subject<'_>, found: &mut Vec<Found>) {
+        let Subject { resource, gvk, .. } = *subject;
+        let object = placed(&resource.body, is_namespaced(gvk, subject.definition()), &run.namespace);
+        let cluster = run.cluster.and_then(|at| self.fleet.clusters.get(at));
+        let name = cluster.map(|cluster| cluster_name(cluster, self.fleet)).unwrap_or_default();
+        let around = Around {
+            cluster: cluster.map(|cluster| (cluster, name.as_str())),
+            application: run.application.and_then(|at| self.applications.get(at).copied()),
+        };
+        let place = subject.place(resource.body.span());
+        if let Some(admission) = run.admission.and_then(|at| self.admissions.get(at)) {
+            let of_crd = subject.definition().map(|known| known.object.str_at(&["spec", "names", "plural"]).to_owned());
+            let plural = of_crd.filter(|name| !name.is_empty()).unwrap_or_else(|| plural(&gvk.kind));
+            let arriving = Arriving { object: &object, subject, plural: &plural, marks: &run.marks };
+            admission.check(&arriving, place, found);
+        }
+        let seen = Seen::new(&object, around);
+        for policy in run.policies.iter().filter_map(|at| self.policies.list.get(*at)) {
+            policy.check(&seen, gvk, place, found);
+        }
+    }
+
+    /// What is wrong with the policies themselves.
+    pub(super) fn broken_policies(&self) -> &[Found] {
+        &self.policies.broken
     }
 
     /// The objects of a task.
@@ -179,6 +328,39 @@ impl<'a> Sites<'a> {
             }
         }
         kinds
+    }
+
+    /// The names of the policies that were applied.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &str> {
+        let own = self.fleet.policies.iter().map(|policy| policy.name.as_str());
+        own.chain(self.admissions.iter().flat_map(Admission::names))
+    }
+}
+
+/// What a cluster gets: renders, each with the namespace that it goes to.
+type Sent = BTreeSet<(usize, String)>;
+
+/// The namespace that objects of an application go to; empty where it is not known.
+fn namespace_of(unit: &ResolvedUnit) -> String {
+    let to = unit.unit.application.destinations.get(unit.unit.destination);
+    to.map(|to| to.namespace.clone()).filter(|name| name != ANY_NAMESPACE).unwrap_or_default()
+}
+
+/// Whether objects of a kind live in namespaces, by its definition where it is custom.
+pub(super) fn is_namespaced(gvk: &Gvk, definition: Option<&Definition>) -> bool {
+    let of_crd = || definition.and_then(|definition| scope::of_crd(&definition.object)).map(|(_, _, scope)| scope);
+    let scope = scope::current(&gvk.group, &gvk.kind).or_else(of_crd);
+    scope.or_else(|| scope::custom(&gvk.group, &gvk.kind)) != Some(Scope::Cluster)
+}
+
+/// The name of a kind's resource, as apimachinery guesses it (`meta.UnsafeGuessKindToResource`); built-in kinds are called so.
+fn plural(kind: &str) -> String {
+    let name = kind.to_lowercase();
+    match name.chars().last() {
+        _ if name == "endpoints" => name,
+        Some('s') => format!("{name}es"),
+        Some('y') => format!("{}ies", name.trim_end_matches('y')),
+        _ => format!("{name}s"),
     }
 }
 

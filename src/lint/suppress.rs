@@ -7,10 +7,10 @@
 //! ```
 //!
 //! (several on a line each), or in a comment at the end of the line of the finding or directly above it: `# fleetc.dev/ignore: RULE: REASON`.
-//! RULE is the id of a rule, or `family/*`. What is suppressed is counted; a suppression without a reason, of a rule
+//! RULE is the id of a rule, the name of a policy, or `family/*`. What is suppressed is counted; a suppression without a reason, of a rule
 //! that there is not, or of nothing, is a finding itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
@@ -37,7 +37,7 @@ pub(super) static RULES: [Rule; 1] = [Rule {
 /// One suppression.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Suppression {
-    /// A rule or a family.
+    /// A rule, a family or a policy.
     pub(super) what: String,
     /// Why; may be empty, which is a finding.
     pub(super) reason: String,
@@ -45,21 +45,22 @@ pub(super) struct Suppression {
 
 impl Suppression {
     fn parse(text: &str) -> Suppression {
+        // Names of policies have no colon and a blank behind it.
         let (what, reason) = text.split_once(':').unwrap_or((text, ""));
         Suppression { what: what.trim().to_owned(), reason: reason.trim().to_owned() }
     }
 
-    pub(super) fn means(&self, rule: &Rule) -> bool {
-        means_rule(&self.what, rule.id)
+    pub(super) fn means(&self, rule: &Rule, policy: Option<&str>) -> bool {
+        means_rule(&self.what, rule.id) || policy == Some(self.what.as_str())
     }
 
     /// What is wrong with it, whatever it suppresses.
-    pub(super) fn problem(&self) -> Option<(String, Option<String>)> {
+    pub(super) fn problem(&self, policies: &BTreeSet<&str>) -> Option<(String, Option<String>)> {
         if self.what.is_empty() {
             return Some(("a suppression names no rule".to_owned(), None));
         }
-        if !rules::rules().any(|rule| means_rule(&self.what, rule.id)) {
-            let known = rules::rules().map(|rule| rule.id);
+        if !policies.contains(self.what.as_str()) && !rules::rules().any(|rule| means_rule(&self.what, rule.id)) {
+            let known = rules::rules().map(|rule| rule.id).chain(policies.iter().copied());
             return Some((format!("there is no rule `{}` to suppress", self.what), did_you_mean(&self.what, known)));
         }
         if self.reason.is_empty() {
@@ -108,11 +109,11 @@ impl Comments {
     }
 
     /// The suppression of a finding at a place, which counts as used then: on its line, or on lines above that hold nothing else.
-    pub(super) fn suppresses(&mut self, span: Span, rule: &Rule) -> Option<Suppression> {
+    pub(super) fn suppresses(&mut self, span: Span, rule: &Rule, policy: Option<&str>) -> Option<Suppression> {
         let file = self.files.get_mut(&span.file)?;
         let line = file.starts.partition_point(|start| *start <= span.start as usize).checked_sub(1)?;
         let above = (0..line).rev().take_while(|at| file.comments.get(at).is_some_and(|comment| comment.alone));
-        let means = |at: &usize| file.comments.get(at).is_some_and(|comment| comment.suppression.means(rule));
+        let means = |at: &usize| file.comments.get(at).is_some_and(|comment| comment.suppression.means(rule, policy));
         let place = std::iter::once(line).chain(above).find(means)?;
         let comment = file.comments.get_mut(&place)?;
         comment.used = true;

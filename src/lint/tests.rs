@@ -40,7 +40,7 @@ fn comments_suppress_what_is_on_their_line_or_below() {
     let wrong = rule("schema/wrong-type").unwrap();
     let bad = rule("schema/bad-value").unwrap();
     let other = rule("lint/suppression").unwrap();
-    let mut reason = |key: &str, rule| comments.suppresses(at(key), rule).map(|by| by.reason);
+    let mut reason = |key: &str, rule| comments.suppresses(at(key), rule, None).map(|by| by.reason);
     assert_eq!(reason("a", wrong).as_deref(), Some("known"));
     assert_eq!(reason("a", bad), None);
     assert_eq!(reason("b", bad).as_deref(), Some("second"));
@@ -52,15 +52,18 @@ fn comments_suppress_what_is_on_their_line_or_below() {
 
 #[test]
 fn annotations_suppress_what_they_name() {
-    let text = "metadata:\n  annotations:\n    fleetc.dev/ignore: |\n      no/rule: because\n      schema/bad-value\n";
+    let text =
+        "metadata:\n  annotations:\n    fleetc.dev/ignore: |\n      my-policy: because\n      schema/bad-value\n";
     let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
     let (found, _) = of_object(&parsed.documents[0].root);
     let bad = rule("schema/bad-value").unwrap();
-    assert!(!found[0].means(bad));
+    assert!(found[0].means(bad, Some("my-policy")) && !found[0].means(bad, None));
     assert_eq!(found[0].reason, "because");
-    assert!(found[1].means(bad));
-    assert!(found[0].problem().unwrap().0.contains("there is no rule"));
-    assert!(found[1].problem().unwrap().0.contains("no reason"));
+    assert!(found[1].means(bad, None));
+    let policies = ["my-policy"].into();
+    assert_eq!(found[0].problem(&policies), None);
+    assert!(found[0].problem(&std::collections::BTreeSet::new()).unwrap().0.contains("there is no rule"));
+    assert!(found[1].problem(&policies).unwrap().0.contains("no reason"));
 }
 
 #[test]
@@ -83,4 +86,23 @@ fn the_most_exact_setting_counts_and_scopes_come_last() {
     assert_eq!(level("lint/suppression"), Level::Warn);
     assert!(settings.is_ever_off("schema/bad-value") && !settings.is_ever_off("lint/suppression"));
     assert_eq!(LintSettings::default().level("x/y", Level::Warn, "", None), Level::Warn);
+}
+
+#[test]
+fn places_in_texts_are_places_in_files() {
+    let sources = SourceMap::default();
+    let text = "a: object.spec.\nb: 'x == 1'\nc: |\n  first &&\n    second\nd: >-\n  one\n";
+    let file = sources.add(TreePath::new("fleet.yaml").unwrap(), "fleet.yaml".to_owned(), text.as_bytes().into());
+    let place = |from: &str, to: &str, at| {
+        let (start, end) = (text.find(from).unwrap(), text.find(to).unwrap());
+        let span = super::within(&sources, Span::new(file.id, start, end), at)?;
+        sources.locate(span).map(|found| (found.line, found.column))
+    };
+    assert_eq!(place("object", "\nb", (1, 8)), Some((1, 11)));
+    assert_eq!(place("'x", "\nc", (1, 3)), Some((2, 7)));
+    assert_eq!(place("|", "d:", (2, 5)), Some((5, 9)));
+    assert_eq!(place("|", "d:", (1, 1)), Some((4, 3)));
+    // What is beyond the text is its end, or nowhere.
+    assert_eq!(place("object", "\nb", (1, 99)), Some((1, 16)));
+    assert_eq!(place("object", "\nb", (9, 1)), None);
 }

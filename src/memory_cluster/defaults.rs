@@ -1,23 +1,14 @@
 //! What a server fills in (the table is [`crate::k8s::defaults`]), what it keeps in another form, and what is kept from the live object where
 //! a write leaves it out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::kinds::Kind;
-use super::node::{default, set, take, text};
+use super::node::{default, take};
 use crate::yaml::{Map, Node};
 
 /// What is written in one form and kept in another.
 pub(super) fn normalize(kind: &Kind, node: &mut Node) {
-    if kind.custom.is_none()
-        && kind.kind == "Secret"
-        && let Some(plain) = take(node, &["stringData"])
-    {
-        for (key, value) in plain.as_map().into_iter().flat_map(Map::iter) {
-            let encoded = STANDARD.encode(value.text().unwrap_or_default());
-            set(node, &["data", key.text().unwrap_or_default()], text(encoded));
-        }
+    if kind.custom.is_none() && kind.kind == "Secret" {
+        crate::k8s::defaults::encode_secret(node);
     }
     for key in ["labels", "annotations"] {
         if node.at(&["metadata", key]).and_then(Node::as_map).is_some_and(Map::is_empty) {

@@ -112,6 +112,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         answers: survey.answers,
         plugins: configuration.plugins.clone(),
         lint: configuration.lint.clone(),
+        policies: configuration.policies.clone(),
         fact_files: configuration.fact_files.clone(),
         taken: Vec::new(),
         skipped: survey.skipped,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::configuration::EngineChoice;
-use super::judged::LintSettings;
+use super::judged::{LintSettings, PolicyRule};
 use crate::application::Application;
 use crate::cluster::Cluster;
 use crate::digest::Digest;
@@ -69,6 +69,8 @@ pub struct Fleet {
     pub plugins: Vec<PluginRule>,
     /// What the rules of `fleetc lint` count as.
     pub lint: LintSettings,
+    /// Rules of the fleet's own for its objects.
+    pub policies: Vec<PolicyRule>,
     /// Recorded answers of generators that ask a service, by the id of their question.
     pub answers: Arc<BTreeMap<String, Spanned<Node>>>,
     /// The files that facts about clusters were read from.

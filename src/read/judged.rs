@@ -69,6 +69,40 @@ impl ClusterChoice {
     }
 }
 
+/// An entry of `policies:` of fleet.yaml.
+#[derive(Clone, Debug)]
+pub struct PolicyRule {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Kinds with their groups; none for all.
+    pub kinds: Vec<Glob>,
+    /// Which clusters.
+    pub clusters: ClusterChoice,
+    /// Names of applications; none for all.
+    pub applications: Vec<Glob>,
+    /// Namespaces; none for all.
+    pub namespaces: Vec<Glob>,
+    /// Names and expressions that must hold for it to be about an object.
+    pub conditions: Vec<(String, Spanned<String>)>,
+    /// Names and expressions.
+    pub variables: Vec<(String, Spanned<String>)>,
+    /// What must hold.
+    pub validations: Vec<PolicyValidation>,
+}
+
+/// What must hold for an object.
+#[derive(Clone, Debug)]
+pub struct PolicyValidation {
+    /// In CEL.
+    pub expression: Spanned<String>,
+    /// What is said otherwise.
+    pub message: Option<String>,
+    /// The same, in CEL.
+    pub message_expression: Option<Spanned<String>>,
+    /// What a violation counts as.
+    pub level: Level,
+}
+
 /// Whether a pattern means a rule: its id, its family as `family/*`, or `*`.
 pub fn means_rule(pattern: &str, id: &str) -> bool {
     match pattern.strip_suffix('*') {

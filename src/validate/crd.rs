@@ -59,7 +59,7 @@ impl Definition {
     }
 
     /// Whether `status` is dropped where an object is made.
-    fn has_status(&self, version: &str) -> bool {
+    pub(super) fn has_status(&self, version: &str) -> bool {
         self.version(version).is_some_and(|version| version.at(&["subresources", "status"]).is_some())
     }
 

@@ -5,6 +5,7 @@
 //! template, that a name is free) is not looked at: a dry run tells. `status` is decoded but not judged further, since a server drops it.
 //! Nothing here knows fleets, rules or severities, and no value of an object stands in a problem where the object is a Secret.
 
+mod admitted;
 pub mod apis;
 pub mod crd;
 mod decode;
@@ -15,6 +16,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
+pub use admitted::{Admitted, admitted};
 pub use decode::check;
 pub use format::has_format;
 pub use path::At;

@@ -30,6 +30,41 @@ pub(super) fn check(object: &Node, schema: &Node, minor: Minor, drops_status: bo
     found
 }
 
+/// Fills in the defaults of a schema and takes away what it does not have, as a server does where it reads an object.
+pub(super) fn fill(object: &mut Node, schema: &Node) {
+    fill_below(object, Schema(schema), true);
+}
+
+fn fill_below(node: &mut Node, schema: Schema<'_>, is_object: bool) {
+    let kept = schema.flag("x-kubernetes-preserve-unknown-fields") || schema.takes_anything();
+    let is_object = is_object || schema.flag("x-kubernetes-embedded-resource");
+    if let Some(map) = node.map_mut() {
+        for (name, below) in schema.properties() {
+            let is_none = |node: &Node| node.is_null() && !below.flag("nullable");
+            if let Some(default) = below.get("default").filter(|_| map.get(name).is_none_or(is_none)) {
+                map.insert(name, default.clone());
+            }
+        }
+        map.retain(|key, value| {
+            let name = key_text(key);
+            if is_object && (is_head(&name) || name == "metadata") {
+                return true;
+            }
+            let Some(below) = schema.property(&name).or(schema.additional()) else { return kept };
+            if value.is_null() && !below.flag("nullable") {
+                let Some(default) = below.get("default") else { return false };
+                *value = default.clone();
+            }
+            fill_below(value, below, false);
+            true
+        });
+    } else if let Some(below) = schema.get("items").filter(|items| items.as_map().is_some()) {
+        for item in node.seq_mut().into_iter().flatten() {
+            fill_below(item, Schema(below), false);
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Schema<'s>(&'s Node);
 

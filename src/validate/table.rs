@@ -9,6 +9,9 @@ use crate::k8s::object::Gvk;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("../../schema/kubernetes/types.txt")));
 
+/// How Go writes fields that hold nothing.
+const FORMS: &str = include_str!("../../schema/kubernetes/forms.txt");
+
 /// A minor version of Kubernetes 1.x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Minor(pub u32);
@@ -88,6 +91,10 @@ pub(super) struct Field {
     pub(super) required: bool,
     /// Whether Go holds it by value, so that it is there, empty, where nothing is written.
     pub(super) held: bool,
+    /// Whether Go holds it by a pointer, so that what is written stays, be it empty.
+    pub(super) pointer: bool,
+    /// Whether Go writes it also where it holds nothing.
+    pub(super) kept: bool,
     versions: Versions,
 }
 
@@ -190,13 +197,23 @@ impl Table {
                 }
                 let (code, required) = code.strip_suffix('!').map_or((code, false), |code| (code, true));
                 let (code, held) = code.strip_suffix('~').map_or((code, false), |code| (code, true));
-                of.fields.push(Field { name, code: read(code, &names), required, held, versions });
+                let code = read(code, &names);
+                of.fields.push(Field { name, code, required, held, pointer: false, kept: false, versions });
             } else if let Some(root) = line.strip_prefix("root ") {
                 let mut words = root.split(' ');
                 let (Some(api), Some(kind), Some(of)) = (words.next(), words.next(), words.next()) else { continue };
                 let Some(of) = names.get(of).copied() else { continue };
                 let versions = table.versions(words.next());
                 table.roots.push(Root { api, kind, of, versions });
+            }
+        }
+        for line in FORMS.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = line.split(' ');
+            let of = words.next().and_then(|name| names.get(name)).and_then(|at| table.types.get_mut(*at));
+            let forms: FxHashMap<&str, &str> = words.filter_map(|word| word.split_once(':')).collect();
+            for field in of.into_iter().flat_map(|of| &mut of.fields) {
+                let form = forms.get(field.name).copied().unwrap_or_default();
+                (field.pointer, field.kept) = (form.contains('p'), form.contains('k'));
             }
         }
         table.types.iter_mut().for_each(|of| of.fields.sort_by_key(|field| field.name));

@@ -23,7 +23,7 @@ const LICENCES: [&str; 11] = [
 const IN_A_FILE: [(&str, &str); 1] = [("libyaml-safer", "MIT")];
 
 /// Crates that are shipped in several versions, each with the reason.
-const TWICE: [(&str, &str); 9] = [
+const TWICE: [(&str, &str); 11] = [
     ("hashbrown", "gix-hashtable is one release behind indexmap"),
     ("foldhash", "comes with the two hashbrowns"),
     ("base64", "kube and jsonschema are one release behind"),
@@ -33,6 +33,8 @@ const TWICE: [(&str, &str); 9] = [
     ("rand_core", "comes with the two rands"),
     ("similar", "insta, the library for tests that jrsonnet's parser names, is one release behind"),
     ("serde-saphyr", "jrsonnet's std.parseYaml is behind kube"),
+    ("bit-set", "jsonschema's fancy-regex is behind antlr4rust, the parser of cel"),
+    ("bit-vec", "comes with the two bit-sets"),
 ];
 
 /// What is built into the binary, as `name`, `version`, `licence`: build scripts and macros run only while compiling.

@@ -18,6 +18,7 @@ mod dependencies;
 mod diff;
 mod directory;
 mod drift;
+mod e2e_admission;
 #[cfg(all(feature = "host", unix))]
 mod e2e_drift;
 #[cfg(all(feature = "host", unix))]

@@ -80,6 +80,48 @@ impl Quantity {
     }
 }
 
+/// How a server writes a quantity that was given as this text: units of the same family, without fractions; a text that is no quantity, or
+/// does not fit, as it is. In a list of resources nothing is finer than a thousandth. (apimachinery pkg/api/resource, `CanonicalizeBytes`)
+pub fn canonical(text: &str, in_thousandths: bool) -> SmolStr {
+    let Some(Quantity(mut nano)) = Quantity::parse(text) else { return text.into() };
+    if in_thousandths && nano % 1_000_000 != 0 {
+        nano = (nano.div_euclid(1_000_000) + 1) * 1_000_000;
+    }
+    if nano == 0 {
+        return "0".into();
+    }
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    if unit.ends_with('i') && nano % NANO == 0 && nano.abs() >= 1024 * NANO {
+        let (mut number, mut at) = (nano / NANO, 0);
+        while number % 1024 == 0 {
+            (number, at) = (number / 1024, at + 1);
+        }
+        if let Some(suffix) = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].get(at) {
+            return format_smolstr!("{number}{suffix}");
+        }
+    }
+    let (mut number, mut thousands) = (nano, -3);
+    while number % 1_000 == 0 {
+        (number, thousands) = (number / 1_000, thousands + 1);
+    }
+    // `E` alone is a unit, with digits behind it an exponent.
+    if unit.starts_with(['e', 'E']) && unit.len() > 1 {
+        return if thousands == 0 {
+            format_smolstr!("{number}")
+        } else {
+            format_smolstr!("{number}e{}", thousands * 3)
+        };
+    }
+    match (thousands + 3)
+        .try_into()
+        .ok()
+        .and_then(|at: usize| ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"].get(at))
+    {
+        Some(suffix) => format_smolstr!("{number}{suffix}"),
+        None => text.into(),
+    }
+}
+
 fn ten(exponent: u32) -> Option<i128> {
     10i128.checked_pow(exponent)
 }

@@ -268,3 +268,25 @@ fn quantities_are_equal_by_value() {
     let text = |text: &str| parse(text).unwrap().text().to_string();
     assert_eq!([text("2000m"), text("1.5"), text("1.5m"), text("1.5u")], ["2", "1500m", "1500u", "1500n"]);
 }
+
+#[test]
+fn quantities_are_written_as_a_server_writes_them() {
+    for (given, list, alone) in [
+        ("0.5", "500m", "500m"),
+        ("1024Mi", "1Gi", "1Gi"),
+        ("1.5Gi", "1536Mi", "1536Mi"),
+        ("0.5Gi", "512Mi", "512Mi"),
+        ("0.1Ki", "102400m", "102400m"),
+        ("1000m", "1", "1"),
+        ("1e3", "1e3", "1e3"),
+        ("1E", "1E", "1E"),
+        ("1000000", "1M", "1M"),
+        ("0Mi", "0", "0"),
+        ("100u", "1m", "100u"),
+        ("-1500m", "-1500m", "-1500m"),
+        ("many", "many", "many"),
+    ] {
+        let both = (quantity::canonical(given, true), quantity::canonical(given, false));
+        assert_eq!(both, (list.into(), alone.into()), "{given}");
+    }
+}

@@ -1,10 +1,10 @@
-//! `lint` of fleet.yaml, lowered. What the field table refuses is skipped; a pattern that is none is an error.
+//! `lint` and `policies` of fleet.yaml, lowered. What the field table refuses is skipped; a pattern that is none is an error.
 
-use super::{items, spanned};
+use super::{items, spanned, text};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::glob::Glob;
 use crate::k8s::selector::{Selector, Values};
-use crate::read::judged::{ClusterChoice, Level, Levels, LintScope, LintSettings};
+use crate::read::judged::{ClusterChoice, Level, Levels, LintScope, LintSettings, PolicyRule, PolicyValidation};
 use crate::yaml::{Map, Node};
 
 /// `lint`.
@@ -18,6 +18,44 @@ pub(super) fn lower(node: &Node, found: &mut Diagnostics) -> LintSettings {
         });
     }
     settings
+}
+
+/// `policies`.
+pub(super) fn policies(document: &Node, found: &mut Diagnostics) -> Vec<PolicyRule> {
+    let mut policies: Vec<PolicyRule> = Vec::new();
+    for entry in items(document, "policies") {
+        let Some(name) = entry.get("name").and_then(spanned) else { continue };
+        if let Some(first) = policies.iter().find(|known| *known.name == *name) {
+            let message = format!("two policies are called `{}`", *name);
+            let error = Diagnostic::error("read/duplicate", name.span, message);
+            found.push(error.label(first.name.span, "the first one"));
+            continue;
+        }
+        let level = level(entry.get("severity")).unwrap_or(Level::Error);
+        let empty = Node::map(Map::new());
+        let matched = entry.get("match").unwrap_or(&empty);
+        let variable =
+            |node: &Node| Some((node.get("name").and_then(text)?, node.get("expression").and_then(spanned)?));
+        let validation = |node: &Node| {
+            Some(PolicyValidation {
+                expression: node.get("expression").and_then(spanned)?,
+                message: node.get("message").and_then(text),
+                message_expression: node.get("messageExpression").and_then(spanned),
+                level: self::level(node.get("severity")).unwrap_or(level),
+            })
+        };
+        policies.push(PolicyRule {
+            kinds: globs(matched, "kinds", found),
+            clusters: clusters(matched, found),
+            applications: globs(matched, "applications", found),
+            namespaces: globs(matched, "namespaces", found),
+            conditions: items(entry, "matchConditions").iter().filter_map(variable).collect(),
+            variables: items(entry, "variables").iter().filter_map(variable).collect(),
+            validations: items(entry, "validations").iter().filter_map(validation).collect(),
+            name,
+        });
+    }
+    policies
 }
 
 fn level(node: Option<&Node>) -> Option<Level> {

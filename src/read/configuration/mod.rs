@@ -20,7 +20,7 @@ use super::fleet::{
     ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, PluginRule, Publish, Repository,
     SecretPolicy, SharedObject, Tracking,
 };
-use super::judged::LintSettings;
+use super::judged::{LintSettings, PolicyRule};
 use crate::argo::{self, cluster_name_problem, dns_label_problem};
 use crate::cluster::Facts;
 use crate::diag::{Diagnostic, Diagnostics, Severity, Warned};
@@ -75,6 +75,8 @@ pub struct Configuration {
     pub plugins: Vec<PluginRule>,
     /// `lint`.
     pub lint: LintSettings,
+    /// `policies`.
+    pub policies: Vec<PolicyRule>,
     /// What the files `clusters/<name>.facts.yaml` say, by the name of the cluster.
     pub facts: BTreeMap<String, Spanned<Facts>>,
     /// The files that facts were read from.
@@ -294,6 +296,7 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
         };
     }
     value.lint = document.get("lint").map(|node| lint::lower(node, found)).unwrap_or_default();
+    value.policies = lint::policies(document, found);
     value.rollout = rollout::lower(document, found);
     value.output = output(document);
     value.secrets = match document.get("secrets").and_then(Node::as_str) {

@@ -46,6 +46,7 @@ pub(super) static FLEET: Type = Type::closed(
         ),
         opt("shared", List(&Struct(&SHARED))).doc("Objects that several applications may claim on one cluster."),
         opt("lint", Struct(&LINT)).doc("What the rules of `fleetc lint` count as."),
+        opt("policies", List(&Struct(&POLICY))).doc("Rules of one's own for rendered objects, in CEL, which `fleetc lint` applies."),
     ],
 );
 
@@ -281,6 +282,50 @@ static LINT_SCOPE: Type = Type::closed(
         opt("clusters", List(&String)).doc("Globs of names of clusters; default all."),
         opt("selector", Struct(&LABEL_SELECTOR)).ptr().doc("Labels of clusters."),
         req("rules", Map(&LEVELS)).must().doc("As above."),
+    ],
+);
+
+static POLICY: Type = Type::closed(
+    "Policy",
+    &[
+        req("name", String).must().doc("Its name: in findings and in suppressions."),
+        opt("match", Struct(&POLICY_MATCH)).doc("Which objects it is about; default all."),
+        opt("matchConditions", List(&Struct(&POLICY_VARIABLE)))
+            .doc("Expressions that an object must fulfil to be looked at; each has a name."),
+        opt("variables", List(&Struct(&POLICY_VARIABLE)))
+            .doc("Values that expressions have as `variables.NAME`; each may use those before it."),
+        req("validations", List(&Struct(&POLICY_VALIDATION))).must().doc("What must hold for each object."),
+        opt("severity", OneOf(&["warn", "error"])).doc("What a violation counts as; default `error`."),
+    ],
+);
+
+static POLICY_MATCH: Type = Type::closed(
+    "PolicyMatch",
+    &[
+        opt("kinds", List(&String))
+            .doc("Globs of kinds, with their group where they have one: `Service`, `Deployment.apps`, `*.apps`."),
+        opt("clusters", List(&String)).doc("Globs of names of clusters."),
+        opt("selector", Struct(&LABEL_SELECTOR)).ptr().doc("Labels of clusters."),
+        opt("applications", List(&String)).doc("Globs of names of Applications."),
+        opt("namespaces", List(&String))
+            .doc("Globs of namespaces that objects go to; objects without namespace do not match."),
+    ],
+);
+
+static POLICY_VARIABLE: Type = Type::closed(
+    "PolicyVariable",
+    &[req("name", String).must().doc("Its name."), req("expression", String).must().doc("In CEL.")],
+);
+
+static POLICY_VALIDATION: Type = Type::closed(
+    "PolicyValidation",
+    &[
+        req("expression", String).must().doc(
+            "In CEL, true where all is well. It has `object` (as rendered), `cluster` (name, server, labels, annotations, kubeVersion), `application` (name, namespace, project) and `variables`, and Kubernetes' functions.",
+        ),
+        opt("message", String).doc("What is said where it does not hold."),
+        opt("messageExpression", String).doc("The same in CEL; `message` counts where it fails."),
+        opt("severity", OneOf(&["warn", "error"])).doc("Instead of that of the policy."),
     ],
 );
 
