@@ -9,6 +9,9 @@ use super::args::{Color, Schema, Schemas};
 use super::report;
 use super::session::{print_findings, print_out, write_file};
 
+/// Where `init` puts the schema of fleet.yaml, and how fleet.yaml names it for editors.
+pub(crate) const FLEET_SCHEMA: &str = ".fleetc/fleet.schema.json";
+
 impl Schemas {
     /// The schema's text.
     pub(crate) fn text(self) -> &'static str {

@@ -106,6 +106,8 @@ impl Session {
         let mut host = HostOptions { branch: options.branch.clone(), ..HostOptions::default() };
         host.revision = revision.map(str::to_owned);
         host.seen = options.seen.clone();
+        let trial = options.trial.iter().map(|text| ("fleet.yaml".to_owned(), text.as_bytes().into()));
+        host.trial = trial.collect();
         host.repositories = options.repos.iter().map(|(url, path)| (url.clone(), PathBuf::from(path))).collect();
         let mut world = HostWorld::open(dir, &host).map_err(refused)?;
         // fleet.yaml may map further repositories; what the command line says wins.
@@ -163,9 +165,14 @@ impl Session {
 
     /// The file on disk of a file of the fleet's own tree; `None` for those of other trees.
     pub(crate) fn on_disk(&self, file: &SourceFile) -> Option<PathBuf> {
-        let depth = self.world.fleet().path.segments().count();
-        let path = self.world.folder().ancestors().nth(depth)?.join(file.path.as_str());
+        let path = self.root().join(file.path.as_str());
         std::fs::read(&path).is_ok_and(|bytes| bytes == *file.bytes).then_some(path)
+    }
+
+    /// The folder on disk where the tree begins that the fleet lies in: that of its checkout.
+    pub(crate) fn root(&self) -> PathBuf {
+        let depth = self.world.fleet().path.segments().count();
+        self.world.folder().ancestors().nth(depth).unwrap_or(self.world.folder()).to_owned()
     }
 
     /// Prints errors of usage and says the exit code.

@@ -26,6 +26,7 @@ pub mod seen;
 mod service;
 mod tracked;
 mod tree;
+mod trial;
 mod versions;
 pub mod world;
 pub mod write;

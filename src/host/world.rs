@@ -16,6 +16,7 @@ use super::files::{Disk, FILE_LIMIT};
 use super::git::{Checkout, PastFile, Revision};
 use super::seen::{Question, Seen};
 use super::tree::{Files, Store};
+use super::trial::Trial;
 use crate::diag::{Cause, Checked, Diagnostic};
 use crate::lock::Pin;
 use crate::path::{FilePath, TreeId, TreePath};
@@ -35,6 +36,8 @@ pub struct HostOptions {
     pub revision: Option<String>,
     /// Where is noted what is looked at.
     pub seen: Seen,
+    /// Files of the fleet's folder that are read as they stand here, whatever lies on disk: what a file would do before it is written.
+    pub trial: Vec<(String, Arc<[u8]>)>,
 }
 
 /// A folder that answers a repository.
@@ -132,6 +135,10 @@ impl HostWorld {
             }
             (None, _) => Box::new(Disk::new(root.clone(), None, seen.clone())),
         };
+        let disk = match options.trial.as_slice() {
+            [] => disk,
+            files => Box::new(Trial::new(disk, &world.fleet.path, files)),
+        };
         let id = world.add(disk, world.shown());
         let own =
             Repository::new(root.clone(), String::new(), if whole { checkout.take() } else { None }, branch.clone());
@@ -187,6 +194,13 @@ impl HostWorld {
         let known = [Some(&self.own), self.outer.as_ref()];
         let checkout = known.into_iter().flatten().find_map(|repository| repository.checkout.as_ref());
         checkout.map(Checkout::head).unwrap_or_default()
+    }
+
+    /// The URLs of the checkout's remotes, without credentials; none where it lies in no git checkout.
+    pub fn remotes(&self) -> Vec<String> {
+        let known = [Some(&self.own), self.outer.as_ref()];
+        let checkout = known.into_iter().flatten().find_map(|repository| repository.checkout.as_ref());
+        checkout.map(Checkout::urls).unwrap_or_default()
     }
 
     /// What a file of the fleet's checkout was in the past; see [`PastFile`]. Nothing where it lies in no checkout.

@@ -429,6 +429,7 @@ fn init_reads_a_live_argocd_and_what_it_writes_builds() {
     assert_eq!(
         paths,
         [
+            ".fleetc/fleet.schema.json",
             "applications/root.yaml",
             "applications/web.yaml",
             "applicationsets/all.yaml",
@@ -448,7 +449,7 @@ fn init_reads_a_live_argocd_and_what_it_writes_builds() {
     assert_eq!(fleet.writes(plane), [], "reading wrote");
     // Once more: nothing changes, and what somebody changed is not written over.
     let again = fleet.run(&from).expect(0);
-    assert!(again.stderr.contains("0 files written, 9 unchanged"), "{}", again.stderr);
+    assert!(again.stderr.contains("0 files written, 10 unchanged"), "{}", again.stderr);
     fleet.write("made/clusters/eu.yaml", "# mine\n");
     let refused = fleet.run(&from).expect(1);
     assert!(

@@ -51,6 +51,8 @@ mod git_server;
 mod helm_expressions;
 mod holding;
 #[cfg(feature = "host")]
+mod init;
+#[cfg(feature = "host")]
 mod kustomize_conformance;
 mod kustomize_edits;
 #[cfg(feature = "host")]

@@ -72,7 +72,7 @@ pub(crate) enum Command {
     Helm(Helm),
     /// List what was applied of an application on a cluster: revision, when, by whom, how it went
     History(History),
-    /// Write a fleet.yaml, or with --from-argocd the files of a fleet from a live Argo CD
+    /// Write a fleet.yaml by looking at the repository, or with --from-argocd the files of a fleet from a live Argo CD
     Init(Init),
     /// Print what `kustomize build DIR` prints
     Kustomize(Kustomize),
@@ -135,6 +135,9 @@ pub(crate) struct FleetOptions {
     /// The Argo CD that knows logins of repositories: commands with arguments of it set this.
     #[arg(skip)]
     pub(crate) management: ManagementArgs,
+    /// A fleet.yaml that nobody has written yet: `init` sees what it would do.
+    #[arg(skip)]
+    pub(crate) trial: Option<String>,
     /// Whose semantics: argocd=3.2 to 3.5, kustomize=5.8, helm=3.22 or 4.3; may be repeated
     #[arg(long = "engine", value_name = "NAME=VERSION", value_parser = parse_pair)]
     pub(crate) engines: Vec<(String, String)>,

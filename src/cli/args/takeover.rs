@@ -110,7 +110,8 @@ pub(crate) struct Init {
     pub(crate) color: Color,
 }
 
-const INIT_HELP: &str = "Without --from-argocd a fleet.yaml with the fleet's name is written; the definitions that lie in the folder are found by \
-looking. With it: clusters/ (labels and annotations, no logins), projects/, applications/ and applicationsets/ (those that nothing else declares), \
+const INIT_HELP: &str = "Without --from-argocd the folder is looked at, and a fleet.yaml is written with what its files do not say themselves: which \
+repoURL is this checkout, which overlays are an Argo CD of their own, clusters that Applications name and nothing declares. What was taken, what \
+was left out and why is said; nothing is fetched and no cluster is asked; --dry-run shows the text. .fleetc/fleet.schema.json is for editors. With it: clusters/ (labels and annotations, no logins), projects/, applications/ and applicationsets/ (those that nothing else declares), \
 settings/, overrides/ (what was set by hand on live Applications) and fleet.yaml. A file that says something else is never written over without \
 --overwrite, and then nothing is written at all; a second run changes nothing.";
