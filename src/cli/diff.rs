@@ -16,14 +16,15 @@ use fleetc::k8s::difference::ChangedField;
 use fleetc::k8s::glob::Glob;
 use fleetc::lock::{self, BundlesLock, FleetLock, State};
 use fleetc::plan::Filter;
-use fleetc::read::FLEET_FILES;
+use fleetc::read::{FLEET_FILES, Fleet};
 use fleetc::report::Detail;
+use fleetc::resolve::ResolvedUnit;
 use fleetc::span::{FileId, SourceMap, Span};
 use fleetc::yaml::{Node, json};
 use indicatif::ProgressBar;
 use serde_json::{Value, json as value};
 
-use super::args::{Diff, Format};
+use super::args::{Diff, FilterArgs, Format};
 use super::planning::{Chosen, globs};
 use super::remembered::Remembered;
 use super::report;
@@ -165,7 +166,7 @@ impl Opened {
     /// Makes the side. Nothing is said here, since both are made at once.
     fn side(self, args: &Diff) -> Made {
         let (mut made, clusters) = match self {
-            Opened::Session(session) => (compiled(session, args), Vec::new()),
+            Opened::Session(session) => (compiled(session, &args.filter), Vec::new()),
             Opened::Bundles(folder) => (lying(&folder), args.filter.clusters.clone()),
         };
         let Some(side) = &mut made.side else { return made };
@@ -190,13 +191,15 @@ fn filter(args: &Diff, clusters: &[String]) -> Result<(Filter, Vec<Glob>), Box<D
 }
 
 /// What became of a side.
-struct Made {
+pub(crate) struct Made {
     /// `None` where an error leaves open what belongs to it.
-    side: Option<Side>,
+    pub(crate) side: Option<Side>,
     /// What is to be said of it.
-    diagnostics: Diagnostics,
+    pub(crate) diagnostics: Diagnostics,
     /// Whose files they are about.
-    session: Option<Box<Session>>,
+    pub(crate) session: Option<Box<Session>>,
+    /// What it was made of; kept, because taking it apart takes its time.
+    rest: Option<(Vec<ResolvedUnit>, Fleet)>,
 }
 
 /// A side, and whether an application of it could not be rendered.
@@ -221,20 +224,20 @@ impl Made {
         }
         let said = self.session.as_ref().map(|session| session.said().err).unwrap_or_default();
         // The process ends soon; taking thousands of applications apart would be for nothing.
-        std::mem::forget(self.session);
+        std::mem::forget((self.session, self.rest));
         Ok(Told { side, failed: self.diagnostics.has_errors(), said })
     }
 }
 
 fn lying(folder: &Path) -> Made {
     match lying::bundles(folder, &folder.join("..")) {
-        Ok(side) => Made { side: Some(side), diagnostics: Diagnostics::new(), session: None },
-        Err(diagnostics) => Made { side: None, diagnostics, session: None },
+        Ok(side) => Made { side: Some(side), diagnostics: Diagnostics::new(), session: None, rest: None },
+        Err(diagnostics) => Made { side: None, diagnostics, session: None, rest: None },
     }
 }
 
 /// The bundles of a fleet, made anew: what lies in its output folder does not count, so nothing is held.
-fn compiled(session: Box<Session>, args: &Diff) -> Made {
+pub(crate) fn compiled(session: Box<Session>, filter: &FilterArgs) -> Made {
     let compiled = session.compile_unseen();
     let mut diagnostics = compiled.diagnostics;
     let compiled = compiled.value;
@@ -243,7 +246,7 @@ fn compiled(session: Box<Session>, args: &Diff) -> Made {
     if compiled.unknown_applications || !compiled.failed_sets.is_empty() {
         let why = "an error leaves open which application is where, and a missing one would read as a removal";
         diagnostics.push(Diagnostic::note("diff/nothing-compared", Span::NONE, format!("nothing was compared: {why}")));
-        return Made { side: None, diagnostics, session: Some(session) };
+        return Made { side: None, diagnostics, session: Some(session), rest: None };
     }
     let previous = Previous::default();
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
@@ -251,17 +254,16 @@ fn compiled(session: Box<Session>, args: &Diff) -> Made {
         bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets: &[], key: None };
     let bundled = bundle::bundle(&input, &spread);
     diagnostics.extend(bundled.diagnostics);
-    let names = match Chosen::of(&args.filter, &compiled.fleet) {
+    let names = match Chosen::of(filter, &compiled.fleet) {
         Ok(chosen) => chosen.clusters_of(&compiled.fleet),
         Err(error) => {
-            return Made { side: None, diagnostics: (*error).into(), session: Some(session) };
+            return Made { side: None, diagnostics: (*error).into(), session: Some(session), rest: None };
         }
     };
     let bundles = bundled.value.bundles.into_iter().filter(|bundle| names.contains(&bundle.cluster));
     let side: Side = bundles.map(|bundle| (bundle.cluster.clone(), Contents::from(bundle))).collect();
     let side = if bundled.value.refused { None } else { Some(side) };
-    std::mem::forget((compiled.units, compiled.fleet));
-    Made { side, diagnostics, session: Some(session) }
+    Made { side, diagnostics, session: Some(session), rest: Some((compiled.units, compiled.fleet)) }
 }
 
 /// Of what is no error, only what the second side says and the first does not is about the difference; `fleetc check` says the rest.
@@ -327,7 +329,7 @@ fn drifted(drift: &lock::Drift) -> Vec<String> {
 // ------------------------------------------------------------------------------------------------------------------------------- JSON
 
 /// The comparison as data. Schema: `schema/diff.schema.json`.
-fn data(comparison: &Comparison) -> Value {
+pub(crate) fn data(comparison: &Comparison) -> Value {
     let applications: Vec<Value> = comparison
         .applications
         .iter()

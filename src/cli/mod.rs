@@ -46,6 +46,7 @@ mod twice;
 mod update;
 mod vendor;
 mod verify;
+mod watch;
 mod waves;
 
 pub(crate) use args::Cli;
@@ -79,5 +80,6 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Update(args) => update::run(&args),
         Command::Vendor(args) => vendor::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Watch(args) => watch::run(&args),
     }
 }

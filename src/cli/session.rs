@@ -175,6 +175,11 @@ impl Session {
         self.world.folder().ancestors().nth(depth).unwrap_or(self.world.folder()).to_owned()
     }
 
+    /// The folders that `--repo` names.
+    pub(crate) fn repository_folders(&self) -> Vec<PathBuf> {
+        self.options.repos.iter().map(|(_, path)| PathBuf::from(path)).collect()
+    }
+
     /// Prints errors of usage and says the exit code.
     pub(crate) fn refuse(&self, mut errors: Diagnostics) -> ExitCode {
         self.print_findings(&mut errors);

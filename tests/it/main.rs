@@ -78,4 +78,6 @@ mod takeover;
 mod tidy;
 #[cfg(feature = "host")]
 mod tracing;
+#[cfg(all(feature = "host", unix))]
+mod watch;
 mod waves_command;

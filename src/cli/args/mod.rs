@@ -12,6 +12,7 @@ mod shell;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) use rollout::RolloutArgs;
 pub(crate) use running::{Drift, Heal, History, Rollback, SliceArgs, Status, StatusOutput, applying};
 pub(crate) use shell::{Completions, Man, Schema, Schemas};
 pub(crate) use takeover::{Adopt, Init, Verify};
+pub(crate) use watch::Watch;
 
 /// A fleet compiler for Kubernetes: reads what Argo CD users keep in Git and renders it into per-cluster bundles with a lock.
 #[derive(Parser, Debug)]
@@ -99,6 +101,8 @@ pub(crate) enum Command {
     Vendor(Vendor),
     /// Say how many objects of the clusters are what would be applied, and why the others are not; exit 1 when not all are
     Verify(Verify),
+    /// Compile anew whenever a file changes, and show what differs
+    Watch(Watch),
 }
 
 /// What every command that reads a fleet takes.
