@@ -8,6 +8,8 @@ mod appset_conformance;
 #[cfg(feature = "host")]
 mod charts;
 #[cfg(all(feature = "host", unix))]
+mod ci_kit;
+#[cfg(all(feature = "host", unix))]
 mod cluster_join;
 #[cfg(all(feature = "host", unix))]
 mod clusters;

@@ -1,6 +1,8 @@
-//! What all arguments must have: a help text, and names that contradict nothing.
+//! What all arguments must have: a help text, and names that contradict nothing. And what files of this repository show as commands, they take.
 
-use clap::{Arg, Command, CommandFactory as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, Command, CommandFactory as _, Parser as _};
 
 use super::Cli;
 
@@ -51,4 +53,64 @@ fn unexplained(argument: &Arg) -> Option<String> {
     let silent = values.iter().find(|value| value.get_help().is_none() && !value.is_hide_set());
     let some = values.iter().any(|value| value.get_help().is_some());
     silent.filter(|_| some).map(|value| format!("`{id}`: the value `{}` has no help", value.get_name()))
+}
+
+/// Files that show commands, and how many of them at least.
+fn shown() -> Vec<(PathBuf, usize)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ci = ["github/pull-request.yml", "github/main.yml", "gitlab/.gitlab-ci.yml"]
+        .map(|name| root.join("examples/ci").join(name));
+    let mut files: Vec<(PathBuf, usize)> = ci.into_iter().zip([4, 3, 5]).collect();
+    files.push((root.join("docs/guide.md"), 3));
+    files.push((root.join("docs/taking-over.md"), 3));
+    files.extend(
+        std::fs::read_dir(root.join("examples")).unwrap().flatten().map(|entry| (entry.path().join("README.md"), 0)),
+    );
+    files
+}
+
+/// The words of every command line that begins with `fleetc`, comments and what a shell does with the result left out.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let joined = text.replace("\\\n", " ");
+    let lines =
+        joined.lines().filter(|line| line.starts_with(' ')).map(|line| line.trim_start().trim_start_matches("- "));
+    let lines = lines.filter_map(|line| line.trim_start_matches("run: ").strip_prefix("fleetc "));
+    lines.map(words).collect()
+}
+
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (vec!["fleetc".to_owned()], None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '>' | '|' | ';' | '#' | '&') if word.is_none() => break,
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[test]
+fn commands_that_files_show_are_taken() {
+    let mut wrong = Vec::new();
+    for (file, least) in shown() {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let found = commands(&text);
+        assert!(found.len() >= least, "{}: {} commands", file.display(), found.len());
+        for words in found {
+            if let Err(error) = Cli::try_parse_from(&words) {
+                wrong.push(format!("{}: {}\n{error}", file.display(), words.join(" ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let strange = words("diff \"origin/$B...HEAD\" HEAD --set 'a b'=c > x.md || code=$?");
+    assert_eq!(strange, ["fleetc", "diff", "origin/$B...HEAD", "HEAD", "--set", "a b=c"]);
+    assert!(Cli::try_parse_from(["fleetc", "build", "--lock"]).is_err());
 }
