@@ -69,6 +69,8 @@ mod plan_guards;
 #[cfg(all(feature = "host", unix))]
 mod publish;
 mod read;
+#[cfg(all(feature = "host", unix))]
+mod release;
 mod remembered;
 #[cfg(all(feature = "host", unix))]
 mod secrets;
