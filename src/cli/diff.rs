@@ -6,19 +6,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fleetc::bundle::{self, Contents, Previous};
-use fleetc::compile::parts;
+use fleetc::compile::{self, parts};
 use fleetc::diag::{Cause, Diagnostic, Diagnostics};
 use fleetc::diff::{self, Change, Comparison, Place, Side, report as diff_report};
 use fleetc::host::Pool;
 use fleetc::host::record::Said;
 use fleetc::host::seen::Question;
 use fleetc::k8s::difference::ChangedField;
-use fleetc::k8s::glob::Glob;
 use fleetc::lock::{self, BundlesLock, FleetLock, State};
+use fleetc::page::{Known, Page, html};
 use fleetc::plan::Filter;
-use fleetc::read::{FLEET_FILES, Fleet};
+use fleetc::read::FLEET_FILES;
 use fleetc::report::Detail;
-use fleetc::resolve::ResolvedUnit;
 use fleetc::span::{FileId, SourceMap, Span};
 use fleetc::yaml::{Node, json};
 use indicatif::ProgressBar;
@@ -28,8 +27,8 @@ use super::args::{Diff, FilterArgs, Format};
 use super::planning::{Chosen, globs};
 use super::remembered::Remembered;
 use super::report;
-use super::session::{Session, json_text, print_findings, print_json, print_out};
-use super::{lying, update};
+use super::session::{Session, eprint_line, json_text, print_findings, print_json, print_out};
+use super::{lying, page, update};
 
 /// What an argument names.
 enum Named {
@@ -80,7 +79,8 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
     if let (Named::Lock(before), Named::Lock(after)) = (&before, &after) {
         return locks(args, before, after);
     }
-    let remembered = Remembered::of("diff", args, &args.options, args.no_cache);
+    // A page is written anew: nobody knows whether the file is still what it was.
+    let remembered = Remembered::of("diff", args, &args.options, args.no_cache || args.html.is_some());
     if remembered.replay() {
         return ExitCode::SUCCESS;
     }
@@ -109,6 +109,11 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
     let err = [before.said.as_str(), after.said.as_str()].concat();
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| pool.spread(count, work);
     let comparison = diff::compare(&before.side, &after.side, &spread);
+    if let Some(file) = &args.html
+        && let Err(error) = page(args, file, (&before, &after), &comparison, &pool)
+    {
+        return refuse(args, (*error).into());
+    }
     // The process ends here; taking thousands of applications apart would be for nothing.
     std::mem::forget((before, after));
     let out = match args.options.format {
@@ -129,6 +134,36 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Writes the comparison as a page.
+fn page(
+    args: &Diff,
+    file: &Path,
+    (before, after): (&Told, &Told),
+    comparison: &Comparison,
+    pool: &Pool,
+) -> Result<(), Box<Diagnostic>> {
+    let wholes: Vec<&Whole> = [before, after].into_iter().filter_map(|side| side.whole.as_ref()).collect();
+    let fleets: Vec<_> = wholes.iter().map(|whole| &whole.compiled.fleet).collect();
+    let known = after.whole.as_ref().map(|whole| (whole, page::traced(&whole.session, &whole.compiled, &whole.chosen)));
+    let known = known.as_ref().map(|(whole, traced)| Known {
+        compiled: &whole.compiled,
+        sources: whole.session.world.sources(),
+        traced,
+    });
+    let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| pool.spread(count, work);
+    let mut page = Page::of_comparison((&before.side, &after.side), comparison, &fleets, known, &spread);
+    page.title = wholes.last().map_or("fleet".to_owned(), |whole| page::title(&whole.session, &whole.compiled));
+    let side = |text: Option<&str>| text.unwrap_or("working tree").to_owned();
+    page.facts =
+        vec![("before".to_owned(), side(Some(&args.before))), ("after".to_owned(), side(args.after.as_deref()))];
+    let text = html(&page, &spread);
+    page::written(file, &text)?;
+    if !args.options.quiet && args.options.format == Format::Human {
+        eprint_line(&page::said(&page, file, &text));
+    }
+    Ok(())
 }
 
 /// One side of which it is known where it comes from.
@@ -166,28 +201,51 @@ impl Opened {
     /// Makes the side. Nothing is said here, since both are made at once.
     fn side(self, args: &Diff) -> Made {
         let (mut made, clusters) = match self {
-            Opened::Session(session) => (compiled(session, &args.filter), Vec::new()),
+            Opened::Session(session) => (compiled(session, &args.filter, NOTHING_COMPARED), Vec::new()),
             Opened::Bundles(folder) => (lying(&folder), args.filter.clusters.clone()),
         };
         let Some(side) = &mut made.side else { return made };
-        let (filter, clusters) = match filter(args, &clusters) {
-            Ok(filter) => filter,
+        let clusters = match narrowed(side, &args.filter).and_then(|()| globs(&clusters)) {
+            Ok(clusters) => clusters,
             Err(error) => {
                 made.diagnostics.push(*error);
                 return Made { side: None, ..made };
             }
         };
-        for contents in side.values_mut() {
-            contents.index.applications.retain(|entry| filter.lets(&entry.key, &entry.project));
-        }
         side.retain(|name, _| clusters.is_empty() || clusters.iter().any(|glob| glob.matches(name)));
         made
     }
 }
 
-fn filter(args: &Diff, clusters: &[String]) -> Result<(Filter, Vec<Glob>), Box<Diagnostic>> {
-    let filter = Filter { applications: globs(&args.filter.apps)?, projects: globs(&args.filter.projects)? };
-    Ok((filter, globs(clusters)?))
+/// Leaves only the applications that the filters let through.
+fn narrowed(side: &mut Side, args: &FilterArgs) -> Result<(), Box<Diagnostic>> {
+    let filter = Filter { applications: globs(&args.apps)?, projects: globs(&args.projects)? };
+    for contents in side.values_mut() {
+        contents.index.applications.retain(|entry| filter.lets(&entry.key, &entry.project));
+    }
+    Ok(())
+}
+
+/// The side that a fleet comes to, its findings said, and what it was compiled from: for pages. `nothing` are the code and the words for
+/// what does not happen after an error.
+pub(super) fn whole(
+    session: Session,
+    filter: &FilterArgs,
+    nothing: (&'static str, &str),
+) -> Result<(Side, Whole, bool), ExitCode> {
+    let mut made = compiled(Box::new(session), filter, nothing);
+    if let Some(Err(error)) = made.side.as_mut().map(|side| narrowed(side, filter)) {
+        made.diagnostics.push(*error);
+        made.side = None;
+    }
+    match (made.side, made.whole) {
+        (Some(side), Some(whole)) => {
+            whole.session.print_findings(&mut made.diagnostics);
+            Ok((side, whole, made.diagnostics.has_errors()))
+        }
+        (_, Some(whole)) => Err(whole.session.refuse(made.diagnostics)),
+        (_, None) => Err(made.session.map_or(ExitCode::from(2), |session| session.refuse(made.diagnostics))),
+    }
 }
 
 /// What became of a side.
@@ -196,10 +254,17 @@ pub(crate) struct Made {
     pub(crate) side: Option<Side>,
     /// What is to be said of it.
     pub(crate) diagnostics: Diagnostics,
-    /// Whose files they are about.
-    pub(crate) session: Option<Box<Session>>,
-    /// What it was made of; kept, because taking it apart takes its time.
-    rest: Option<(Vec<ResolvedUnit>, Fleet)>,
+    /// Whose files they are about, where it was not compiled to the end.
+    session: Option<Box<Session>>,
+    /// What it was compiled from.
+    whole: Option<Whole>,
+}
+
+/// What a side was compiled from.
+pub(super) struct Whole {
+    pub(super) session: Box<Session>,
+    pub(super) compiled: compile::Compiled,
+    pub(super) chosen: Chosen,
 }
 
 /// A side, and whether an application of it could not be rendered.
@@ -208,36 +273,45 @@ struct Told {
     failed: bool,
     /// What was said of it.
     said: String,
+    whole: Option<Whole>,
 }
 
+/// What is said where a side cannot be made.
+pub(crate) const NOTHING_COMPARED: (&str, &str) = ("diff/nothing-compared", "nothing was compared");
+
 impl Made {
+    /// What is to be said, and by whom.
+    pub(crate) fn findings(&mut self) -> (Option<&Session>, &mut Diagnostics) {
+        let session = self.session.as_deref().or(self.whole.as_ref().map(|whole| &*whole.session));
+        (session, &mut self.diagnostics)
+    }
+
     /// Says what there is to say.
     fn told(mut self, args: &Diff) -> Result<Told, ExitCode> {
-        let Some(side) = self.side else {
-            return Err(match &self.session {
-                Some(session) => session.refuse(self.diagnostics),
-                None => refuse(args, self.diagnostics),
+        let Some(side) = self.side.take() else {
+            return Err(match self.findings() {
+                (Some(session), diagnostics) => session.refuse(std::mem::take(diagnostics)),
+                (None, diagnostics) => refuse(args, std::mem::take(diagnostics)),
             });
         };
-        if let Some(session) = &self.session {
-            session.print_findings(&mut self.diagnostics);
+        let mut said = String::new();
+        if let (Some(session), diagnostics) = self.findings() {
+            session.print_findings(diagnostics);
+            said = session.said().err;
         }
-        let said = self.session.as_ref().map(|session| session.said().err).unwrap_or_default();
-        // The process ends soon; taking thousands of applications apart would be for nothing.
-        std::mem::forget((self.session, self.rest));
-        Ok(Told { side, failed: self.diagnostics.has_errors(), said })
+        Ok(Told { side, failed: self.diagnostics.has_errors(), said, whole: self.whole })
     }
 }
 
 fn lying(folder: &Path) -> Made {
     match lying::bundles(folder, &folder.join("..")) {
-        Ok(side) => Made { side: Some(side), diagnostics: Diagnostics::new(), session: None, rest: None },
-        Err(diagnostics) => Made { side: None, diagnostics, session: None, rest: None },
+        Ok(side) => Made { side: Some(side), diagnostics: Diagnostics::new(), session: None, whole: None },
+        Err(diagnostics) => Made { side: None, diagnostics, session: None, whole: None },
     }
 }
 
 /// The bundles of a fleet, made anew: what lies in its output folder does not count, so nothing is held.
-pub(crate) fn compiled(session: Box<Session>, filter: &FilterArgs) -> Made {
+pub(crate) fn compiled(session: Box<Session>, filter: &FilterArgs, nothing: (&'static str, &str)) -> Made {
     let compiled = session.compile_unseen();
     let mut diagnostics = compiled.diagnostics;
     let compiled = compiled.value;
@@ -245,8 +319,8 @@ pub(crate) fn compiled(session: Box<Session>, filter: &FilterArgs) -> Made {
     diagnostics.extend(parts.diagnostics);
     if compiled.unknown_applications || !compiled.failed_sets.is_empty() {
         let why = "an error leaves open which application is where, and a missing one would read as a removal";
-        diagnostics.push(Diagnostic::note("diff/nothing-compared", Span::NONE, format!("nothing was compared: {why}")));
-        return Made { side: None, diagnostics, session: Some(session), rest: None };
+        diagnostics.push(Diagnostic::note(nothing.0, Span::NONE, format!("{}: {why}", nothing.1)));
+        return Made { side: None, diagnostics, session: Some(session), whole: None };
     }
     let previous = Previous::default();
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
@@ -254,16 +328,17 @@ pub(crate) fn compiled(session: Box<Session>, filter: &FilterArgs) -> Made {
         bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets: &[], key: None };
     let bundled = bundle::bundle(&input, &spread);
     diagnostics.extend(bundled.diagnostics);
-    let names = match Chosen::of(filter, &compiled.fleet) {
-        Ok(chosen) => chosen.clusters_of(&compiled.fleet),
+    let chosen = match Chosen::of(filter, &compiled.fleet) {
+        Ok(chosen) => chosen,
         Err(error) => {
-            return Made { side: None, diagnostics: (*error).into(), session: Some(session), rest: None };
+            return Made { side: None, diagnostics: (*error).into(), session: Some(session), whole: None };
         }
     };
+    let names = chosen.clusters_of(&compiled.fleet);
     let bundles = bundled.value.bundles.into_iter().filter(|bundle| names.contains(&bundle.cluster));
     let side: Side = bundles.map(|bundle| (bundle.cluster.clone(), Contents::from(bundle))).collect();
     let side = if bundled.value.refused { None } else { Some(side) };
-    Made { side, diagnostics, session: Some(session), rest: Some((compiled.units, compiled.fleet)) }
+    Made { side, diagnostics, session: None, whole: Some(Whole { session, compiled, chosen }) }
 }
 
 /// Of what is no error, only what the second side says and the first does not is about the difference; `fleetc check` says the rest.

@@ -26,6 +26,7 @@ mod lint;
 mod looking;
 mod lying;
 mod man;
+mod page;
 mod plan;
 mod planning;
 mod progress;
@@ -72,6 +73,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Report(args) => page::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Publish(args) => publish::run(&args),

@@ -1,9 +1,11 @@
 //! `fleetc plan`: what would change on which cluster. Changes nothing there.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use fleetc::diag::{Cause, Diagnostic};
+use fleetc::page::{Known, Page, html};
 use fleetc::plan::file::PlanFile;
 use fleetc::plan::guard::Limits;
 use fleetc::plan::report::{self as plan_report, Detail};
@@ -12,7 +14,8 @@ use fleetc::rollout::Rollout;
 use fleetc::span::Span;
 
 use super::args::{Format, Plan};
-use super::planning::Planning;
+use super::page;
+use super::planning::{Chosen, Planning};
 use super::report;
 use super::session::{print_json, print_out, write_file};
 
@@ -43,6 +46,11 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
         let hint = "the filters let none through, or the fleet has none";
         diagnostics.push(Diagnostic::warning("plan/empty", Span::NONE, message).hint(hint));
     }
+    if let Some(path) = &args.html
+        && let Err(error) = page(args, path, &planning, &file)
+    {
+        diagnostics.push(*error);
+    }
     let text = file.to_text().unwrap_or_default();
     if let Some(path) = &args.output
         && let Err(error) = write_file(path, &text)
@@ -71,6 +79,26 @@ pub(crate) fn run(args: &Plan) -> ExitCode {
     let code = report::exit_code(&diagnostics, answer_is_no(&file.clusters, args.exit_code));
     // What is wrong with the fleet itself is said first; a held application is no obstacle to the others.
     ExitCode::from(if code < 2 && is_refused(&file.clusters) { 5 } else { code })
+}
+
+/// Writes the plan as a page. Where objects came from is known of a fleet that is compiled, not of bundles that lay in a folder.
+fn page(args: &Plan, path: &Path, planning: &Planning, file: &PlanFile) -> Result<(), Box<Diagnostic>> {
+    let session = &planning.session;
+    let compiled = args.planning.target.bundles.is_none().then(|| session.compile_unseen().value);
+    let chosen = Chosen::of(&args.planning.target.filter, &planning.fleet)?;
+    let traced = compiled.as_ref().map(|compiled| page::traced(session, compiled, &chosen));
+    let known = compiled.as_ref().zip(traced.as_ref());
+    let known = known.map(|(compiled, traced)| Known { compiled, sources: session.world.sources(), traced });
+    let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| session.pool.spread(count, work);
+    let mut page = Page::of_plan(&file.clusters, &planning.sites, &planning.fleet, known, &spread);
+    page.title.clone_from(&file.fleet);
+    page.remarks.extend(file.rollout.describe().into_iter().map(|line| ("plain", line)));
+    let text = html(&page, &spread);
+    page::written(path, &text)?;
+    if !session.is_json() {
+        session.say(&page::said(&page, path, &text));
+    }
+    Ok(())
 }
 
 /// Whether a cluster or a slice could not be planned.

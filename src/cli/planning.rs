@@ -46,6 +46,9 @@ pub(crate) struct Planning {
     pub(crate) run: RunOptions,
     /// `rollout` of fleet.yaml.
     pub(crate) rules: Vec<Rule>,
+    /// What was declared, and what is to be on the clusters by their names.
+    pub(crate) fleet: Fleet,
+    pub(crate) sites: BTreeMap<String, Contents>,
     /// By cluster: its wave by each of the rules.
     waves: BTreeMap<String, Vec<usize>>,
     /// The ApplicationSets that there are.
@@ -146,7 +149,7 @@ impl Planning {
         let made = entries.map(|entry| plan::set_name(&entry.key.instance, &entry.application_set));
         let sets = declared.chain(made).collect();
         let waves = waves.collect();
-        Ok(Planning { session, diagnostics, name, driver, targets, run, rules, waves, sets })
+        Ok(Planning { session, diagnostics, name, driver, targets, run, rules, fleet, sites, waves, sets })
     }
 
     /// In which waves these plans go: one for each target, in their order.

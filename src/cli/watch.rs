@@ -21,6 +21,7 @@ use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, Recursiv
 use serde_json::json;
 
 use super::args::{Format, Watch};
+use super::diff::{Made, NOTHING_COMPARED, compiled};
 use super::report::{self, plural};
 use super::session::{Session, eprint_line, print_findings, print_json, print_out};
 
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &Watch) -> ExitCode {
             return refuse(args, why, "`--poll 2` looks at the files every two seconds instead");
         }
         let session = Box::new(session);
-        let mut made = super::diff::compiled(session, &args.filter);
+        let mut made = compiled(session, &args.filter, NOTHING_COMPARED);
         say_new(&mut made, &mut told, format);
         let took = format!("{:.2} s", begun.elapsed().as_secs_f64());
         let what = names(&changed, &watching.roots);
@@ -128,15 +129,17 @@ pub(crate) fn run(args: &Watch) -> ExitCode {
 }
 
 /// Says errors, and of all else what was not said before.
-fn say_new(made: &mut super::diff::Made, told: &mut BTreeSet<String>, format: Format) {
+fn say_new(made: &mut Made, told: &mut BTreeSet<String>, format: Format) {
     let key = |found: &Diagnostic| format!("{} {}", found.code, found.message);
     let now: BTreeSet<String> = made.diagnostics.iter().map(key).collect();
     made.diagnostics.0.retain(|found| found.is_error() || !told.contains(&key(found)));
     *told = now;
-    if let Some(session) = made.session.as_ref().filter(|_| !made.diagnostics.is_empty()) {
-        session.print_findings(&mut made.diagnostics);
-        if format == Format::Json && made.diagnostics.has_errors() {
-            session.print_json(&made.diagnostics, json!({}));
+    if let (Some(session), diagnostics) = made.findings()
+        && !diagnostics.is_empty()
+    {
+        session.print_findings(diagnostics);
+        if format == Format::Json && diagnostics.has_errors() {
+            session.print_json(diagnostics, json!({}));
         }
     }
 }

@@ -129,6 +129,14 @@ impl Failed {
             Failed::Both => "both",
         }
     }
+
+    /// Behind a verb: `before`, `on both sides`.
+    pub fn place(self) -> &'static str {
+        match self {
+            Failed::Both => "on both sides",
+            one => one.name(),
+        }
+    }
 }
 
 /// An application that could not be rendered.

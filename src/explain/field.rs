@@ -89,6 +89,11 @@ impl FieldPath {
         self.parts.is_empty()
     }
 
+    /// Whether it leads to a place or below it.
+    pub fn begins_with(&self, place: &FieldPath) -> bool {
+        self.parts.starts_with(&place.parts)
+    }
+
     /// The path one step further down.
     #[must_use]
     pub fn below(&self, part: Part) -> FieldPath {

@@ -3,14 +3,17 @@
 
 mod changes;
 mod field;
+mod lines;
 #[cfg(test)]
 mod tests;
 
 pub use changes::{Change, changes};
 pub use field::{FieldPath, Part};
+pub use lines::{Line, Via, lines};
 
 use crate::bundle::{Bundled, ObjectRef, State};
 use crate::compile::Compiled;
+use crate::k8s::difference::is_secret_path;
 use crate::k8s::object::Gvk;
 use crate::render::{Resource, Step};
 use crate::resolve::ResolvedUnit;
@@ -80,6 +83,14 @@ pub fn find<'r, 'a>(resources: &'r [Resource], asked: Asked<'a>, namespace: &str
     })
 }
 
+/// Whether an object of a bundle can be what one of a render became: bundling gives a namespace to those without, and takes it from those
+/// that have none.
+pub fn is_same(rendered: &ObjectRef, bundled: &ObjectRef) -> bool {
+    let namespace =
+        bundled.namespace == rendered.namespace || rendered.namespace.is_empty() || bundled.namespace.is_empty();
+    bundled.group == rendered.group && bundled.kind == rendered.kind && bundled.name == rendered.name && namespace
+}
+
 /// An object as one would ask for it: `Deployment/web`, `Deployment/shop/web`.
 pub fn spelled(object: &Node) -> String {
     let ObjectRef { kind, name, namespace, .. } = ObjectRef::of(object);
@@ -103,11 +114,7 @@ pub fn bundled(resource: &Resource, unit: &ResolvedUnit, compiled: &Compiled, bu
         return Bundling::Not("there are no bundles after errors".to_owned());
     };
     let rendered = ObjectRef::of(&resource.body);
-    let same = |other: &ObjectRef| {
-        let namespace =
-            other.namespace == rendered.namespace || rendered.namespace.is_empty() || other.namespace.is_empty();
-        other.group == rendered.group && other.kind == rendered.kind && other.name == rendered.name && namespace
-    };
+    let same = |other: &ObjectRef| is_same(&rendered, other);
     for file in bundle.files.iter().filter(|file| file.application == *key) {
         let Some(text) = &file.text else { continue };
         let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
@@ -154,14 +161,16 @@ pub fn written(object: &Node, path: &FieldPath) -> Span {
     path.get(object).map_or(Span::NONE, Node::span)
 }
 
-/// An object whose secret values cannot be read: those of a Secret's `data` and `stringData`, and the copy that kubectl keeps.
+/// An object whose secret values cannot be read: those of a Secret's `data` and `stringData` and whatever else it has beside what names
+/// and describes it, and the copy that kubectl keeps.
 pub fn masked(object: &Node) -> Node {
     if !Gvk::of(object).is("", "Secret") {
         return object.clone();
     }
     let mask = |node: &Node| Node::str(MASK).with_span(node.span());
     let mut object = object.clone();
-    for field in ["data", "stringData"] {
+    let fields: Vec<String> = object.as_map().into_iter().flat_map(Map::keys).map(str::to_owned).collect();
+    for field in fields.iter().filter(|field| is_hidden(field)) {
         if let Some(slot) = object.get_mut(field) {
             let hidden = match slot.as_map() {
                 Some(map) => Node::map(map.iter().map(|(key, value)| (key.clone(), mask(value))).collect::<Map>()),
@@ -175,6 +184,11 @@ pub fn masked(object: &Node) -> Node {
         *copy = mask(copy);
     }
     object
+}
+
+/// Whether a field of a Secret may hold values; `metadata` does so only in kubectl's copy.
+fn is_hidden(field: &str) -> bool {
+    field != "metadata" && is_secret_path(&format!(".{field}"))
 }
 
 /// A change with its values masked, taken from the masked states.

@@ -12,7 +12,7 @@ const SET: &str = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetad
 const OBJECT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {greeting: hello old world}\n";
 
 /// A fleet of three clusters in a repository with two commits: `v1`, and HEAD with another greeting and a fourth cluster.
-fn fleet(folder: &Path) {
+pub(crate) fn fleet(folder: &Path) {
     let repo = Repo::new(folder);
     let cluster = |name: &str| CLUSTER.replace("NAME", name);
     let clusters: Vec<(String, String)> =

@@ -5,6 +5,8 @@ mod apply;
 #[cfg(all(feature = "host", unix))]
 mod apply_command;
 mod appset_conformance;
+#[cfg(all(feature = "host", unix))]
+mod browser;
 #[cfg(feature = "host")]
 mod charts;
 #[cfg(all(feature = "host", unix))]
@@ -64,6 +66,8 @@ mod lint_answers;
 mod many_clusters;
 #[cfg(all(feature = "host", unix))]
 mod many_status;
+#[cfg(all(feature = "host", unix))]
+mod pages;
 mod plan;
 mod plan_guards;
 #[cfg(all(feature = "host", unix))]

@@ -40,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("join", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "plan"]),
     ("publish", &["yaml", "k8s", "bundle", "lock", "report"]),
     ("explain", &["compile", "expand", "read", "resolve", "render", "bundle", "yaml", "k8s"]),
+    ("page", &["yaml", "k8s", "bundle", "compile", "diff", "explain", "plan", "read", "render", "report", "resolve"]),
     ("compile", &["read", "expand", "resolve", "render", "bundle", "lock", "argo", "yaml", "k8s"]),
     (
         "host",

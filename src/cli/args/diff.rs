@@ -30,6 +30,9 @@ pub(crate) struct Diff {
     /// Compare anew, whatever is remembered of the last run [also: FLEETC_NO_CACHE=1]
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Write what differs as one HTML file, too: by cluster and application, with every object's text, difference and origin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) options: FleetOptions,
 }

@@ -4,6 +4,7 @@ mod cluster;
 mod diff;
 mod lint;
 mod management;
+mod page;
 mod publish;
 mod rbac;
 mod rollout;
@@ -27,6 +28,7 @@ pub(crate) use cluster::{
 pub(crate) use diff::Diff;
 pub(crate) use lint::Lint;
 pub(crate) use management::ManagementArgs;
+pub(crate) use page::Report;
 pub(crate) use publish::{LayoutChoice, Publish, ServiceChoice};
 pub(crate) use rbac::RbacArgs;
 pub(crate) use rollout::RolloutArgs;
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     Man(Man),
     /// Show what would change on which cluster: creates, changes with their fields, deletions, hooks, what is held or refused
     Plan(Plan),
+    /// Write the fleet as one HTML file: what is where, every object, and where each of its lines came from
+    Report(Report),
     /// Take an application on a cluster back to an earlier revision, and hold it there
     Rollback(Rollback),
     /// Show how every application stands on every cluster: synced, healthy, which revision, applied when and by whom
@@ -391,6 +395,9 @@ pub(crate) struct Plan {
     /// After so many seconds a cluster that is not done counts as failed
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,
+    /// Write the plan as one HTML file, too: by cluster and application, with what is to be there and where it comes from
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Print the report as Markdown for a comment of a pull request, short enough for one
     #[arg(long, conflicts_with = "format")]
     pub(crate) markdown: bool,

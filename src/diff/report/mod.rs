@@ -5,7 +5,7 @@ mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ApplicationChange, Change, Comparison, Failed, Place, What};
+use super::{ApplicationChange, Change, Comparison, Place, What};
 use crate::report::{Detail, Line, NAMES, Tone, field, listed, pattern, places, plural};
 
 pub use markdown::markdown;
@@ -142,10 +142,7 @@ fn folded(comparison: &Comparison) -> Vec<String> {
 /// What could not be compared.
 fn failures(comparison: &Comparison, detail: Detail) -> Vec<String> {
     let line = |failure: &super::Failure| {
-        let side = match failure.side {
-            Failed::Both => "on both sides",
-            side => side.name(),
-        };
+        let side = failure.side.place();
         format!("{}: could not be rendered {side}: {}", heading(&failure.places, detail), failure.why)
     };
     comparison.failures.iter().map(line).collect()

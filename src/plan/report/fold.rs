@@ -37,7 +37,7 @@ pub(super) fn folded<'p>(actions: &[&'p Action], verbose: bool) -> (Vec<&'p Acti
 }
 
 /// What an action has in common with others of which nobody need see each; `None` where it should be seen.
-fn common(action: &Action) -> Option<String> {
+pub(crate) fn common(action: &Action) -> Option<String> {
     if !action.dangers.is_empty() || !action.yields.is_empty() || action.withheld.is_some() {
         return None;
     }

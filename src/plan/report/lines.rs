@@ -4,7 +4,7 @@ use crate::plan::action::{Action, Verb};
 use crate::report::{Line, Tone, field};
 
 /// The verb with what belongs to it.
-pub(super) fn verb(verb: &Verb) -> String {
+pub(crate) fn verb(verb: &Verb) -> String {
     match verb {
         Verb::TakeOver { from } => format!("take over from `{from}`"),
         Verb::HandOver { to } => format!("hand over to `{to}`"),
@@ -14,7 +14,7 @@ pub(super) fn verb(verb: &Verb) -> String {
 }
 
 /// The sign and tone of a verb.
-pub(super) fn tone(verb: &Verb) -> (Tone, char) {
+pub(crate) fn tone(verb: &Verb) -> (Tone, char) {
     match verb {
         Verb::Create | Verb::Ensure => (Tone::Plus, '+'),
         Verb::Delete(_) => (Tone::Minus, '-'),

@@ -18,7 +18,9 @@ use crate::yaml::json;
 
 pub use crate::report::Detail;
 pub use drift::drift;
+pub(crate) use fold::common;
 pub use human::human;
+pub(crate) use lines::{tone, verb};
 pub use markdown::markdown;
 
 /// In which waves a plan goes, as text; empty where everything goes at once.
