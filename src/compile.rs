@@ -163,7 +163,7 @@ pub fn compile(input: &Input, world: &dyn World, runner: &dyn Runner, tools: &To
     let Warned { value: survey, mut diagnostics } = read::survey(world, &input.root, &input.read);
     let mut wants = BTreeSet::new();
     // The survey looks into every candidate; what it took is read again through the recorder, so that only that counts as input.
-    let recorder = Recorder::new(world, input.root.tree, input.read.output.clone());
+    let recorder = Recorder::new(world, input.root.tree, input.read.output.clone(), &tools.kept);
     let world: &dyn World = &recorder;
 
     let mut fleet = declarations(survey, world, tools, &mut diagnostics, &mut wants);
@@ -330,7 +330,7 @@ fn run_new_jobs(
                 None => later.push(job),
             }
         }
-        let results = runner.run(&now, &|job| render::render(job, world, tools).map(Arc::new));
+        let results = runner.run(&now, &|job| tools.kept.render(job, world, tools));
         renders.runs += now.len();
         for (job, result) in now.into_iter().zip(results) {
             if let Err(Stop::Wants(missing)) = &result {

@@ -3,6 +3,8 @@
 //! One consistent snapshot per compile. Symlinks, ignore rules, git and case are the business of `host`; the core sees trees of
 //! directories and files. Nothing here waits: a source that is not here is [`Lookup::Absent`] and becomes a want.
 
+mod reads;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use crate::digest::Digest;
 use crate::path::{FilePath, TreeId, TreePath};
 use crate::source::SourceRequest;
 use crate::span::{SourceFile, Span};
+
+pub use reads::{Access, Begin, Noted, Reading, Reads};
 
 /// The answer to "where is this source".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,5 +134,10 @@ pub trait World: Sync {
         let entries = self.list(&FilePath::new(path.tree, parent)).ok()?;
         let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(path.path.name())).ok()?;
         entries.get(at).map(|entry| entry.kind.clone())
+    }
+
+    /// Where is noted what was asked; `None` where nobody wants to know.
+    fn reads(&self) -> Option<&Reads> {
+        None
     }
 }

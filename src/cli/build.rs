@@ -13,7 +13,9 @@ pub(crate) fn run(args: &Build) -> ExitCode {
     if remembered.replay() {
         return ExitCode::SUCCESS;
     }
-    let mut assembly = match Assembly::make(&args.noting(remembered.seen()), false) {
+    let mut noting = args.noting(remembered.seen());
+    noting.fleet.options.renders = remembered.renders(&args.fleet.dir);
+    let mut assembly = match Assembly::make(&noting, false) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
@@ -48,8 +50,12 @@ pub(crate) fn run(args: &Build) -> ExitCode {
         }
         assembly.session.print_json(&diagnostics, data);
     } else if let Some(done) = written {
+        let reused = match assembly.session.reused() {
+            0 => String::new(),
+            reused => format!(" ({reused} as before)"),
+        };
         let mut line = format!(
-            "{}: {} written, {} removed, {} unchanged in {}",
+            "{}{reused}: {} written, {} removed, {} unchanged in {}",
             assembly.counted(),
             plural(done.written, "file"),
             done.removed,
@@ -61,6 +67,7 @@ pub(crate) fn run(args: &Build) -> ExitCode {
         }
         assembly.session.say(&line);
     }
+    assembly.session.keep_renders(0.0);
     let code = report::exit_code(&diagnostics, false);
     // What was written was not looked at.
     if code == 0 && written.is_some_and(|done| done.written == 0 && done.removed == 0) {

@@ -17,7 +17,11 @@ pub(crate) fn run(args: &Check) -> ExitCode {
     if !args.twice && remembered.replay() {
         return ExitCode::SUCCESS;
     }
-    let mut assembly = match Assembly::make(&args.build.noting(remembered.seen()), args.twice) {
+    let mut build = args.build.noting(remembered.seen());
+    if !args.twice {
+        build.fleet.options.renders = remembered.renders(&build.fleet.dir);
+    }
+    let mut assembly = match Assembly::make(&build, args.twice) {
         Ok(assembly) => assembly,
         Err(code) => return code,
     };
@@ -45,6 +49,8 @@ pub(crate) fn run(args: &Check) -> ExitCode {
         }
     }
     let code = report::exit_code(&diagnostics, stale);
+    // The same few are soon rendered again; a build keeps them.
+    assembly.session.keep_renders(0.1);
     if code == 0 && !args.twice {
         remembered.keep(&assembly.session.said());
     }

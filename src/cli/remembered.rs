@@ -1,15 +1,18 @@
 //! Runs of `build`, `check` and `diff` that need not be done: one before said everything there is to say, and nothing that it looked at has changed.
+//! Where a build or check has to be done, renders are taken from the one before as far as they would come out the same.
 //!
 //! Only runs that went well and left nothing to do are remembered, by everything that they depend on beside files: program, arguments,
 //! current folder, environment. Not those with a key to derive values from, which would leave a trace of it.
 
 use std::fmt::Debug;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::SystemTime;
 
 use fleetc::host::fetch::default_folder;
 use fleetc::host::record::{RecordPlace, Said};
 use fleetc::host::seen::Seen;
+use fleetc::host::shelf::Shelf;
 
 use super::args::FleetOptions;
 use super::session;
@@ -37,6 +40,14 @@ impl Remembered {
         self.seen.clone()
     }
 
+    /// Where the renders of the fleet in this folder are kept. They rest on nothing but what they ask, so options do not count.
+    pub(crate) fn renders(&self, fleet: &Path) -> Option<Shelf> {
+        self.place.as_ref()?;
+        let (folder, program) = (std::fs::canonicalize(fleet).ok()?, program()?);
+        let key = [program.as_bytes(), folder.as_os_str().as_encoded_bytes()];
+        Some(Shelf::new(&default_folder()?, "renders", &key))
+    }
+
     /// Says what the run before said, where this one would say the same.
     pub(crate) fn replay(&self) -> bool {
         let Some(Said { out, err }) = self.place.as_ref().and_then(|place| place.replay(self.threads)) else {
@@ -55,16 +66,20 @@ impl Remembered {
     }
 }
 
+/// What tells programs apart: another build of the same version may lie at the same place.
+fn program() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    let found = std::fs::metadata(&program).ok()?;
+    let made = found.modified().ok()?;
+    Some(format!("{} {} {} {made:?}", env!("CARGO_PKG_VERSION"), program.display(), found.len()))
+}
+
 fn place(command: &str, args: &impl Debug, options: &FleetOptions) -> Option<RecordPlace> {
     let has_key = std::env::var_os("FLEETC_DERIVE_KEY").is_some_and(|key| !key.is_empty());
     if session::is_set("FLEETC_NO_CACHE") || options.derive_key.is_some() || has_key {
         return None;
     }
-    let program = std::env::current_exe().ok()?;
-    let found = std::fs::metadata(&program).ok()?;
-    let made = found.modified().ok()?;
-    // Another build of the same version may lie at the same place.
-    let program = format!("{} {} {} {made:?}", env!("CARGO_PKG_VERSION"), program.display(), found.len());
+    let program = program()?;
     let folder = std::env::current_dir().ok()?;
     let environment =
         [options.color.is_on(&std::io::stdout()), options.color.is_on(&std::io::stderr()), session::is_offline()];

@@ -21,6 +21,7 @@ use fleetc::lock::{Answers, BundlesLock, FleetLock, State};
 use fleetc::path::TreePath;
 use fleetc::read::{self, EngineChoice, Engines, Fleet, KeyPlace, ReadOptions, Repository};
 use fleetc::render::Tools;
+use fleetc::render::kept::Kept;
 use fleetc::source::SourceRequest;
 use fleetc::span::{FileId, SourceFile, SourceMap, Span};
 use fleetc::world::World as _;
@@ -48,6 +49,8 @@ pub(crate) struct Session {
     digest_key: Option<KeyPlace>,
     /// What was printed, for runs that are remembered.
     said: Mutex<Said>,
+    /// Renders of this run and of the one before.
+    kept: Mutex<Kept>,
 }
 
 impl Session {
@@ -147,8 +150,20 @@ impl Session {
         let mut tools = Tools::default();
         tools.helm.randomness.machine = Some(Arc::new(WatchedClock(options.seen.clone())));
         tools.helm.randomness.key = derive_key(options.derive_key.as_deref()).map_err(usage)?;
-        let said = Mutex::default();
-        Ok(Session { world, pool, output, pins, answers, input, tools, logins, options, digest_key, said })
+        Ok(Session {
+            world,
+            pool,
+            output,
+            pins,
+            answers,
+            input,
+            tools,
+            logins,
+            options,
+            digest_key,
+            said: Mutex::default(),
+            kept: Mutex::default(),
+        })
     }
 
     /// Takes recorded answers as they are: they are about to be asked for anew.
@@ -200,10 +215,30 @@ impl Session {
     /// The same without a sign of life: for who shows one of his own.
     pub(crate) fn compile_unseen(&self) -> Warned<Compiled> {
         self.rounds(|| {
-            let compiled = compile(&self.input, &self.world, &self.pool, &self.fresh_tools());
+            let mut tools = self.fresh_tools();
+            if let Some(shelf) = &self.options.renders {
+                tools.kept = shelf.load().map_or_else(Kept::keeping, |bytes| Kept::parse(bytes.into()));
+            }
+            let compiled = compile(&self.input, &self.world, &self.pool, &tools);
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = tools.kept;
             let wants = compiled.value.wants.clone();
             (compiled, wants)
         })
+    }
+
+    /// How many renders were taken from an earlier run.
+    pub(crate) fn reused(&self) -> usize {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).reused()
+    }
+
+    /// Keeps the renders of this run for the next one, where at least this share of them is new.
+    pub(crate) fn keep_renders(&self, share: f64) {
+        let Some(shelf) = &self.options.renders else { return };
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = kept.fresh();
+        if fresh > 0 && fresh as f64 >= share * (fresh + kept.reused()) as f64 {
+            shelf.save(&kept.to_bytes(&self.world));
+        }
     }
 
     /// What the fleet's files declare, without applications being expanded or rendered.

@@ -8,6 +8,7 @@ use crate::diag::Checked;
 use crate::digest::Digest;
 use crate::lock::Pin;
 use crate::path::{FilePath, TreeId, TreePath};
+use crate::render::kept::Kept;
 use crate::source::SourceRequest;
 use crate::span::SourceFile;
 use crate::world::{Entry, Lookup, Program, World};
@@ -18,14 +19,15 @@ pub(super) struct Recorder<'a> {
     tree: TreeId,
     /// The output folder, where it lies in the tree.
     hidden: Option<TreePath>,
+    kept: &'a Kept,
     read: Mutex<BTreeMap<TreePath, Arc<SourceFile>>>,
     /// Sources that are no working tree: what fleet.lock pins.
     pins: Mutex<BTreeMap<SourceRequest, Pin>>,
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(world: &'a dyn World, tree: TreeId, hidden: Option<TreePath>) -> Self {
-        Recorder { world, tree, hidden, read: Mutex::default(), pins: Mutex::default() }
+    pub(super) fn new(world: &'a dyn World, tree: TreeId, hidden: Option<TreePath>, kept: &'a Kept) -> Self {
+        Recorder { world, tree, hidden, kept, read: Mutex::default(), pins: Mutex::default() }
     }
 
     /// The files that were read with the digests of their content, and the sources that are no working tree.
@@ -39,6 +41,9 @@ impl<'a> Recorder<'a> {
 impl World for Recorder<'_> {
     fn tree(&self, source: &SourceRequest) -> Lookup {
         let found = self.world.tree(source);
+        if let Lookup::Here(tree) = &found {
+            self.kept.tree(source, tree.id);
+        }
         if let Lookup::Here(tree) = &found
             && !tree.working
         {

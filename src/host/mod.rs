@@ -24,6 +24,7 @@ pub mod record;
 mod revision;
 pub mod seen;
 mod service;
+pub mod shelf;
 mod tracked;
 mod tree;
 mod trial;

@@ -3,33 +3,26 @@
 //!
 //! As in git's index a file counts as unchanged when `stat` says what it said then. What was changed so late that a second change could
 //! have left the same times is read again, as is everything whose `stat` differs: only a different answer is a difference. So touching
-//! files, or checking them out anew, costs a look and no run. A record that is damaged, too large, of another key or of another format
-//! is none. It is written as a whole or not at all. Never is anything concluded from a record but that a run would say the same again.
+//! files, or checking them out anew, costs a look and no run. Never is anything concluded from a record but that a run would say the same again.
 
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::fetch::{mark_used, write_whole};
+use super::fetch::mark_used;
 use super::seen::{Look, Question, Seen};
+use super::shelf::Shelf;
 use crate::digest::Digest;
+use crate::render::kept::bytes::{Reader, Writer};
 
-/// How a record begins.
-const MAGIC: &[u8] = b"fleetc record 1\n";
-/// The largest record, in bytes: beyond a hundred thousands of files.
-const LIMIT: u64 = 64 << 20;
 /// How close to the begin of a run a change may be so that a second one would have the same times: file systems count in up to two seconds.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// A place for a record.
 #[derive(Clone, Debug)]
-pub struct RecordPlace {
-    file: PathBuf,
-    key: Digest,
-}
+pub struct RecordPlace(Shelf);
 
 /// What a run printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,25 +45,18 @@ impl RecordPlace {
     /// The place of the record with this key below the folder of the store. The key is everything that a run depends on and that is not
     /// looked up on disk: what program, on which fleet, with which options, in what environment.
     pub fn new(store: &Path, key: &[&[u8]]) -> Self {
-        let key = Digest::of_parts(key.iter().copied());
-        RecordPlace { file: store.join("records").join(key.hex()), key }
+        RecordPlace(Shelf::new(store, "records", key))
     }
 
     /// Keeps what a run that began then has said. Where that cannot be kept, the next run is done in full.
     pub fn keep(&self, began: SystemTime, said: &Said, seen: &Seen) {
-        let Some(looks) = seen.looks() else { return self.forget() };
+        let Some(looks) = seen.looks() else { return self.0.clear() };
         let noted: Vec<Noted> = looks.into_iter().map(|look| Noted { stat: stat(&look), look }).collect();
         self.write(began, said, &noted);
     }
 
-    /// Removes the record.
-    fn forget(&self) {
-        let _ = fs::remove_file(&self.file);
-    }
-
     fn write(&self, began: SystemTime, said: &Said, noted: &[Noted]) {
         let mut body = Writer::default();
-        body.bytes(self.key.hex().as_bytes());
         let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
         body.number(u64::try_from(began.as_nanos()).unwrap_or_default());
         body.bytes(said.out.as_bytes());
@@ -88,37 +74,20 @@ impl RecordPlace {
             stat.iter().flatten().for_each(|number| body.number(*number));
             before = path;
         }
-        let Writer(body) = body;
-        if body.len() as u64 > LIMIT {
-            return self.forget();
-        }
-        let whole = [MAGIC, Digest::of(&body).as_bytes(), &body].concat();
-        // Without a sync: what a power failure leaves is damaged, and none.
-        if write_whole(&self.file, &whole, false).is_err() {
-            self.forget();
-        }
+        self.0.save(&body.0);
     }
 
     /// What the run would say, where the record tells.
     pub fn replay(&self, threads: usize) -> Option<Said> {
         let began = SystemTime::now();
-        let bytes = read(&self.file).ok()?;
-        let record = Record::parse(&bytes, &self.key)?;
-        let Record { began: then, said, mut noted } = record;
+        let Record { began: then, said, mut noted } = Record::parse(&self.0.load()?)?;
         if compare(&mut noted, then, threads)? {
             self.write(began, &said, &noted);
         } else {
-            mark_used(&self.file);
+            self.0.mark_used();
         }
         Some(said)
     }
-}
-
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    if fs::metadata(file)?.len() > LIMIT + 1024 {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    fs::read(file)
 }
 
 struct Record {
@@ -128,35 +97,26 @@ struct Record {
 }
 
 impl Record {
-    fn parse(bytes: &[u8], key: &Digest) -> Option<Record> {
-        let (digest, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
-        if Digest::of(body).as_bytes() != digest {
-            return None;
-        }
-        let mut body = Reader(body);
-        if body.bytes()? != key.hex().as_bytes() {
-            return None;
-        }
+    fn parse(bytes: &[u8]) -> Option<Record> {
+        let mut body = Reader(bytes);
         let began = body.number()?;
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-        let said = Said { out: text(body.bytes()?)?, err: text(body.bytes()?)? };
-        let count = usize::try_from(body.number()?).ok()?;
-        let mut noted = Vec::with_capacity(count.min(bytes.len() / 32));
+        let said = Said { out: body.text()?, err: body.text()? };
+        let count = body.count()?;
+        let mut noted = Vec::with_capacity(count);
         let mut path: Vec<u8> = Vec::new();
         for _ in 0..count {
             path.truncate(usize::try_from(body.number()?).ok()?);
             path.extend_from_slice(body.bytes()?);
-            let question = *Question::ALL.get(usize::from(*body.take(1)?.first()?))?;
+            let question = *Question::ALL.get(usize::from(body.byte()?))?;
             let answer = Digest::from_bytes(body.take(32)?.try_into().ok()?);
-            let stat = match body.take(1)? {
-                [0] => None,
-                _ => {
-                    let mut stat = [0; 6];
-                    for number in &mut stat {
-                        *number = body.number()?;
-                    }
-                    Some(stat)
+            let stat = if body.flag()? {
+                let mut stat = [0; 6];
+                for number in &mut stat {
+                    *number = body.number()?;
                 }
+                Some(stat)
+            } else {
+                None
             };
             let path = PathBuf::from(std::ffi::OsString::from(os_text(&path)));
             noted.push(Noted { look: Look { path, question, answer }, stat });
@@ -224,52 +184,6 @@ fn compare(noted: &mut [Noted], began: u64, threads: usize) -> Option<bool> {
         }
     });
     (!differs.into_inner()).then_some(refreshed.into_inner())
-}
-
-/// Numbers as in LEB128, texts with their length before them.
-#[derive(Default)]
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push((number & 0x7f) as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let mut number = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.take(1)?.first()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let count = usize::try_from(self.number()?).ok()?;
-        self.take(count)
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod directory;
 mod dispatch;
 pub mod facts;
 pub mod helm;
+pub mod kept;
 pub mod kustomize;
 mod plugin;
 mod trace;
@@ -31,6 +32,8 @@ pub struct Tools {
     pub kustomize: kustomize::Tools,
     /// Charts, values files and templates.
     pub helm: helm::Tools,
+    /// Renders of an earlier run.
+    pub kept: kept::Kept,
 }
 
 /// Where an object came from.

@@ -36,7 +36,10 @@ impl Fleet {
         symlink("one.yaml", fleet.path("plain/link.txt")).unwrap();
         fleet.write("chart/Chart.yaml", "apiVersion: v2\nname: chart\nversion: 0.1.0\n");
         fleet.write("chart/values.yaml", "level: low\n");
-        fleet.write("chart/templates/config.yaml", &config("chart", "{{ .Values.level }}"));
+        fleet.write(
+            "chart/templates/config.yaml",
+            &config("chart", "{{ .Values.level }} {{ .Capabilities.KubeVersion.Version }}"),
+        );
         fleet.write(
             "appsets/apps.yaml",
             &format!(
@@ -108,7 +111,8 @@ impl Fleet {
 
     /// Lets every record say something else than a run would, so that one sees who speaks.
     fn mark(&self) {
-        const BEGIN: usize = "fleetc record 1\n".len();
+        // After the mark, the key and the digest.
+        const BEGIN: usize = "fleetc 1\n".len() + 64;
         for file in self.records() {
             let mut bytes = fs::read(&file).unwrap();
             for (from, to) in [
@@ -121,8 +125,8 @@ impl Fleet {
                     bytes.splice(at..at + from.len(), to.iter().copied());
                 }
             }
-            let digest = Digest::of(&bytes[BEGIN + 32..]);
-            bytes.splice(BEGIN..BEGIN + 32, digest.as_bytes().iter().copied());
+            let digest = Digest::of(&bytes[BEGIN..]);
+            bytes.splice(BEGIN - 32..BEGIN, digest.as_bytes().iter().copied());
             fs::write(file, bytes).unwrap();
         }
     }
@@ -359,6 +363,107 @@ fn random_edits_are_told_as_without_a_record() {
         }
     }
     assert!(remembered > 15, "only {remembered} of the runs were remembered");
+}
+
+/// How many renders a build took from the one before.
+fn reused(told: &Told) -> usize {
+    let before = told.2.split(" as before)").next().filter(|before| before.len() < told.2.len());
+    before.and_then(|before| before.rsplit('(').next()?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn only_what_changed_is_rendered() {
+    let fleet = Fleet::new();
+    let first = fleet.run(&["build"]);
+    assert!(first.0 == Some(0) && reused(&first) == 0, "{first:?}");
+    // Four overlays of two bases, the chart, the manifests now and as of the tag.
+    let total = 7;
+    type Change = fn(&Fleet);
+    let changes: [(&str, Change, usize); 9] = [
+        ("a base", |fleet| fleet.write("apps/shop/base/config.yaml", &config("shop", "two")), 2),
+        (
+            "an overlay",
+            |fleet| {
+                fleet.write("apps/shop/on/a/kustomization.yaml", "resources: [../../base]\nnamePrefix: x-\n");
+            },
+            1,
+        ),
+        ("a template more", |fleet| fleet.write("chart/templates/more.yaml", &config("more", "more")), 1),
+        ("the values of a chart", |fleet| fleet.write("chart/values.yaml", "level: high\n"), 1),
+        ("a manifest more", |fleet| fleet.write("plain/two.yaml", &config("two", "two")), 1),
+        (
+            "another name for a kustomization",
+            |fleet| {
+                fs::rename(fleet.path("apps/blog/base/kustomization.yaml"), fleet.path("apps/blog/base/Kustomization"))
+                    .unwrap();
+            },
+            2,
+        ),
+        (
+            "a base that is a link",
+            |fleet| {
+                fs::rename(fleet.path("apps/blog/base"), fleet.path("apps/blog/real")).unwrap();
+                symlink("real", fleet.path("apps/blog/base")).unwrap();
+            },
+            2,
+        ),
+        ("a file that nobody reads", |fleet| fleet.write("README.md", "read me\n"), 0),
+        (
+            "nothing that a render reads",
+            |fleet| fleet.write("clusters/b.yaml", &cluster_secret("b").replace("https", "http")),
+            0,
+        ),
+    ];
+    for (name, change, rendered) in changes {
+        change(&fleet);
+        let kept = fleet.run(&["build"]);
+        assert_eq!(kept.0, Some(0), "{name}: {kept:?}");
+        let fresh = fleet.anew(&["build"]);
+        assert!(fresh.2.contains(": 0 files written, 0 removed"), "{name}: {kept:?} {fresh:?}");
+        let is_finding = |line: &&str| !line.contains("files written");
+        let findings = |told: &Told| told.2.lines().filter(is_finding).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(findings(&kept), findings(&fresh), "{name}");
+        assert_eq!(reused(&kept), total - rendered, "{name}: {kept:?}");
+    }
+}
+
+#[test]
+fn random_edits_are_built_as_from_nothing() {
+    let fleet = Fleet::new();
+    let mut dice = Dice(11);
+    let mut sum = 0;
+    for step in 0..60 {
+        let edit = edit(&fleet, &mut dice);
+        let kept = fleet.run(&["build"]);
+        sum += reused(&kept);
+        let fresh = fleet.anew(&["build"]);
+        if kept.0 == Some(0) {
+            assert!(fresh.2.contains(": 0 files written, 0 removed"), "step {step}: {edit}: {kept:?} {fresh:?}");
+        }
+        assert_eq!(kept.0, fresh.0, "step {step}: {edit}");
+    }
+    assert!(sum > 120, "only {sum} renders were reused");
+}
+
+#[test]
+fn damaged_renders_are_made_anew() {
+    let fleet = Fleet::new();
+    assert_eq!(fleet.run(&["build"]).0, Some(0));
+    let folder = fleet.scratch.path().join("store/renders");
+    let files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let whole = fs::read(file).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for (at, bytes) in [&whole[..whole.len() / 2], &flipped, b""].into_iter().enumerate() {
+        fs::write(file, bytes).unwrap();
+        // So that the run before does not speak for this one.
+        fleet.write(&format!("note-{at}.md"), "a note\n");
+        let told = fleet.run(&["build"]);
+        assert!(told.0 == Some(0) && reused(&told) == 0, "{told:?}");
+    }
+    fleet.write("apps/shop/base/config.yaml", &config("shop", "two"));
+    assert_eq!(reused(&fleet.run(&["build"])), 5);
 }
 
 /// Changes something, or nothing; says what.

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fleetc::host::seen::Seen;
+use fleetc::host::shelf::Shelf;
 
 pub(crate) use cluster::{
     ClusterAdd, ClusterCommand, ClusterDoctor, ClusterFacts, ClusterGet, ClusterList, ClusterOutput, ClusterRemove,
@@ -146,6 +147,9 @@ pub(crate) struct FleetOptions {
     /// A fleet.yaml that nobody has written yet: `init` sees what it would do.
     #[arg(skip)]
     pub(crate) trial: Option<String>,
+    /// Where renders are kept from run to run: `build` and `check` set it.
+    #[arg(skip)]
+    pub(crate) renders: Option<Shelf>,
     /// Whose semantics: argocd=3.2 to 3.5, kustomize=5.8, helm=3.22 or 4.3; may be repeated
     #[arg(long = "engine", value_name = "NAME=VERSION", value_parser = parse_pair)]
     pub(crate) engines: Vec<(String, String)>,
@@ -414,7 +418,7 @@ pub(crate) struct Build {
     /// When an ApplicationSet fails, hold what it last made and go on with the others
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Look at everything anew, whatever is remembered of the last run [also: FLEETC_NO_CACHE=1]
+    /// Look at and render everything anew, whatever is kept of earlier runs [also: FLEETC_NO_CACHE=1]
     #[arg(long)]
     pub(crate) no_cache: bool,
     #[command(flatten)]

@@ -1,8 +1,8 @@
 //! The store on disk: what was fetched once, shared by all fleets and processes of a user.
 //!
 //! Content lies under its digest and is checked whenever it is read; a file gets its name only when it is whole, so that a process that
-//! is killed leaves nothing that counts. Rendered results are not kept: of a check of 5,000 applications, whose 2,140 renders take 0.1 ms each,
-//! all of them are a fifth, and what is kept has to be read, checked and parsed as well. Repositories, which are not content, have a folder each. Who changes something that others may be
+//! is killed leaves nothing that counts. Rendered results are not content: those of a fleet lie in one file beside it
+//! (`Shelf`), since a file each would take longer to read than most of them to render. Repositories, which are not content, have a folder each. Who changes something that others may be
 //! changing holds the [`Guard`] of its name. The store is only ever a cache: what is missing is fetched again, what is damaged is removed.
 
 use std::fs::{self, File, TryLockError};

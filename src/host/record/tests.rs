@@ -10,6 +10,9 @@ struct Home {
     home: tempfile::TempDir,
 }
 
+/// Where the content of a record begins: after the mark, its key and its digest.
+const BEGIN: usize = "fleetc 1\n".len() + 64;
+
 /// Long after every change, so that `stat` is trusted.
 fn later() -> SystemTime {
     SystemTime::now() + Duration::from_secs(60)
@@ -72,7 +75,7 @@ fn what_was_said_is_said_again_as_long_as_nothing_changed() {
     }
     assert_eq!(RecordPlace::new(&home.path("store"), &[b"ke", b"y"]).replay(2), None, "another key");
     let moved = RecordPlace::new(&home.path("store"), &[b"other"]);
-    fs::rename(&home.place().file, &moved.file).unwrap();
+    fs::rename(&home.place().0.file, &moved.0.file).unwrap();
     assert_eq!(moved.replay(2), None, "the record of another key, renamed");
 }
 
@@ -161,7 +164,7 @@ fn stat_is_trusted_only_where_a_later_change_would_show() {
 fn a_damaged_record_is_none() {
     let home = Home::new();
     home.keep(later());
-    let file = home.place().file;
+    let file = home.place().0.file;
     let whole = fs::read(&file).unwrap();
     for length in 0..whole.len() {
         fs::write(&file, &whole[..length]).unwrap();
@@ -174,11 +177,11 @@ fn a_damaged_record_is_none() {
         assert_eq!(home.place().replay(2), None, "byte {at} changed");
     }
     // Whatever is in it, with a right digest: no panic, and nothing that is believed.
-    for at in MAGIC.len() + 32..whole.len() {
+    for at in BEGIN..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] = 0xff;
-        let digest = Digest::of(&bytes[MAGIC.len() + 32..]);
-        bytes.splice(MAGIC.len()..MAGIC.len() + 32, digest.as_bytes().iter().copied());
+        let digest = Digest::of(&bytes[BEGIN..]);
+        bytes.splice(BEGIN - 32..BEGIN, digest.as_bytes().iter().copied());
         fs::write(&file, bytes).unwrap();
         let _ = home.place().replay(2);
     }
@@ -211,7 +214,7 @@ fn records_are_collected_with_the_store() {
     let age = || {
         fs::File::options()
             .write(true)
-            .open(home.place().file)
+            .open(home.place().0.file)
             .unwrap()
             .set_modified(SystemTime::now() - 3 * day)
             .unwrap();

@@ -34,7 +34,7 @@ use crate::render::Stop;
 use crate::span::{FileId, Span};
 use crate::template::helm::{MESSAGE_END, MESSAGE_START, is_compatible};
 use crate::template::{FieldRead, Map, Options, Template, TemplateSet, Value};
-use crate::world::World;
+use crate::world::{Noted, World};
 use crate::yaml::Node;
 
 pub use crate::template::helm::Profile;
@@ -235,14 +235,25 @@ pub struct Tools {
 }
 
 /// What was read from files, by path and profile. Who comes second waits for who was first.
-type Shared<T> = Mutex<FxHashMap<(FilePath, Profile), Arc<OnceLock<T>>>>;
+type Shared<T> = Mutex<FxHashMap<(FilePath, Profile), Arc<OnceLock<Noted<T>>>>>;
 
-fn shared<T: Clone>(all: &Shared<T>, path: &FilePath, profile: Profile, make: impl FnOnce() -> T) -> T {
+fn shared<T: Clone>(
+    all: &Shared<T>,
+    path: &FilePath,
+    profile: Profile,
+    world: &dyn World,
+    make: impl FnOnce() -> T,
+) -> T {
     let slot = {
         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry((path.clone(), profile)).or_default())
     };
-    slot.get_or_init(make).clone()
+    let mut is_new = false;
+    let noted = slot.get_or_init(|| {
+        is_new = true;
+        Noted::make(world, make)
+    });
+    if is_new { noted.value.clone() } else { noted.reuse(world).clone() }
 }
 
 /// What functions say that need a clock or randomness and have none.
@@ -264,8 +275,9 @@ struct Parsed {
 impl Tools {
     /// The chart in a folder, with the charts that it depends on.
     fn chart(&self, world: &dyn World, folder: &FilePath, profile: Profile) -> Result<Arc<Chart>, Stop> {
-        let found =
-            shared(&self.charts, folder, profile, || dependencies::complete(world, folder, profile, Gather::Build));
+        let found = shared(&self.charts, folder, profile, world, || {
+            dependencies::complete(world, folder, profile, Gather::Build)
+        });
         if matches!(found, Err(Stop::Wants(_))) {
             // What is missing now may be here when it is asked for again.
             self.charts.lock().unwrap_or_else(PoisonError::into_inner).remove(&(folder.clone(), profile));
@@ -275,7 +287,7 @@ impl Tools {
 
     /// The values of a file.
     fn values(&self, world: &dyn World, file: &FilePath, profile: Profile) -> Checked<Node> {
-        shared(&self.values, file, profile, || {
+        shared(&self.values, file, profile, world, || {
             let read = world.read(file)?;
             chart::values(&values_file(&read.display, read.id, &read.bytes), profile)
         })

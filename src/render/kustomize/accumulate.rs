@@ -32,7 +32,7 @@ use crate::render::facts::FactsRead;
 use crate::render::{Stop, Want};
 use crate::source::WITHOUT_SUBMODULES;
 use crate::span::{FileId, Span};
-use crate::world::Lookup;
+use crate::world::{Begin, Lookup};
 use crate::yaml::{Map, Node};
 
 /// Objects, and the rules that came with them.
@@ -289,7 +289,8 @@ impl<'a> Build<'a> {
     ) -> Done<Arc<Base>> {
         let mut key = BaseKey { directory: directory.clone(), restricted: self.loader.restricted, charts: None };
         let plain = origin.is_none() && !*self.schema_set.borrow();
-        let known = |key: &BaseKey| self.loader.tools.base(key).filter(|_| plain);
+        let world = self.loader.world;
+        let known = |key: &BaseKey| if plain { self.loader.tools.base(key, world) } else { None };
         let mut found = known(&key);
         if found.is_none() && self.helm.enabled {
             let with_charts = BaseKey { charts: Some((self.helm.clone(), frame.namespace.clone())), ..key.clone() };
@@ -305,6 +306,7 @@ impl<'a> Build<'a> {
             self.facts.borrow_mut().add(&base.facts);
             return Ok(base);
         }
+        let begin = Begin::of(world);
         let file = self.enter(frame, path, directory, false)?;
         let wants = self.wants.borrow().len();
         let before = std::mem::take(&mut *self.roots.borrow_mut());
@@ -322,7 +324,7 @@ impl<'a> Build<'a> {
         self.facts.borrow_mut().add(&facts);
         let base = Arc::new(Base { accumulation: result?, roots, charts, merges, facts });
         if plain && !*self.schema_set.borrow() && self.wants.borrow().len() == wants {
-            self.loader.tools.keep_base(key, Arc::clone(&base));
+            self.loader.tools.keep_base(key, begin.end(world, Arc::clone(&base)));
         }
         Ok(base)
     }

@@ -23,7 +23,7 @@ use crate::render::{Stop, Want};
 use crate::source::{SourceKind, SourceRequest};
 use crate::span::{FileId, SourceFile, Span};
 use crate::template::{Map, Options};
-use crate::world::Lookup;
+use crate::world::{Lookup, Noted, World};
 use crate::yaml::{self, Dialect, Limits, Node, emit};
 
 const GENERATED: &str = "internal.config.kubernetes.io/helm-generated";
@@ -217,20 +217,21 @@ pub(super) fn is_from_chart(body: &Node) -> bool {
 /// Charts that were loaded, by folder, and what rendering them shares.
 #[derive(Debug, Default)]
 pub(super) struct Charts {
-    loaded: RwLock<FxHashMap<(FilePath, Profile), Loaded>>,
+    loaded: RwLock<FxHashMap<(FilePath, Profile), Noted<Loaded>>>,
     tools: helm::Tools,
 }
 
 type Loaded = Result<Arc<helm::Chart>, Diagnostics>;
 
 impl Charts {
-    fn load(&self, directory: &FilePath, profile: Profile, load: impl FnOnce() -> Loaded) -> Loaded {
+    fn load(&self, directory: &FilePath, profile: Profile, world: &dyn World, load: impl FnOnce() -> Loaded) -> Loaded {
         let key = (directory.clone(), profile);
         if let Some(known) = self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return known.clone();
+            return known.reuse(world).clone();
         }
-        let made = load();
-        self.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());
+        let noted = Noted::make(world, load);
+        let made = noted.value.clone();
+        self.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(key, noted);
         made
     }
 }
@@ -271,8 +272,9 @@ impl Build<'_> {
             },
         };
         let values = self.chart_values(frame, chart, &folder, &directory)?;
-        let loaded = self.loader.tools.charts.load(&directory, settings.profile, || {
-            helm::load_chart(self.loader.world, &directory, settings.profile).map(Arc::new)
+        let world = self.loader.world;
+        let loaded = self.loader.tools.charts.load(&directory, settings.profile, world, || {
+            helm::load_chart(world, &directory, settings.profile).map(Arc::new)
         });
         let traced = |errors: Diagnostics| {
             let through = |error: Diagnostic| {

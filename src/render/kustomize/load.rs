@@ -20,7 +20,7 @@ use crate::path::{FilePath, PathError, TreePath};
 use crate::render::facts::FactsRead;
 use crate::span::{SourceFile, Span};
 use crate::template::Effects;
-use crate::world::{EntryKind, World};
+use crate::world::{EntryKind, Noted, World};
 use crate::yaml::{self, Dialect, Limits};
 
 /// What renders of one compile share: files read once, bases accumulated once. Sync, never global.
@@ -31,7 +31,7 @@ pub struct Tools {
     patches: Memo<Read<Content>>,
     /// Patches written in place, by where.
     inline_patches: RwLock<FxHashMap<Span, Arc<Read<Content>>>>,
-    bases: RwLock<FxHashMap<BaseKey, Arc<Base>>>,
+    bases: RwLock<FxHashMap<BaseKey, Noted<Arc<Base>>>>,
     /// Charts read once.
     pub(super) charts: Charts,
     effects: Option<Box<dyn Effects + Send + Sync>>,
@@ -42,7 +42,7 @@ pub struct Tools {
 /// What a file holds, or why it holds something else.
 type Read<T> = Result<T, Box<Diagnostic>>;
 
-type Memo<T> = RwLock<FxHashMap<FilePath, Arc<T>>>;
+type Memo<T> = RwLock<FxHashMap<FilePath, Noted<Arc<T>>>>;
 
 /// A kustomization with the file it is in.
 #[derive(Clone, Debug)]
@@ -111,21 +111,23 @@ impl Tools {
         made
     }
 
-    pub(super) fn base(&self, key: &BaseKey) -> Option<Arc<Base>> {
-        self.bases.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned()
+    pub(super) fn base(&self, key: &BaseKey, world: &dyn World) -> Option<Arc<Base>> {
+        let bases = self.bases.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        bases.get(key).map(|base| Arc::clone(base.reuse(world)))
     }
 
-    pub(super) fn keep_base(&self, key: BaseKey, base: Arc<Base>) {
+    pub(super) fn keep_base(&self, key: BaseKey, base: Noted<Arc<Base>>) {
         self.bases.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key, base);
     }
 }
 
-fn memo<T>(memo: &Memo<T>, key: &FilePath, make: impl FnOnce() -> T) -> Arc<T> {
+fn memo<T>(memo: &Memo<T>, key: &FilePath, world: &dyn World, make: impl FnOnce() -> T) -> Arc<T> {
     if let Some(found) = memo.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(key) {
-        return Arc::clone(found);
+        return Arc::clone(found.reuse(world));
     }
-    let made = Arc::new(make());
-    memo.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key.clone(), Arc::clone(&made));
+    let noted = Noted::make(world, || Arc::new(make()));
+    let made = Arc::clone(&noted.value);
+    memo.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key.clone(), noted);
     made
 }
 
@@ -290,7 +292,7 @@ impl<'a> Loader<'a> {
     /// There is no such file, or it holds something else.
     pub(super) fn resources(&self, frame: &Frame<'_>, path: &Text) -> Result<Arc<Read<Vec<Object>>>, Box<Diagnostic>> {
         let file = self.file(frame, path)?;
-        Ok(memo(&self.tools.resources, &file, || {
+        Ok(memo(&self.tools.resources, &file, self.world, || {
             let source = self.world.read(&file).map_err(|found| first(found, path.span))?;
             super::resources::read(source.id, &source.bytes)
         }))
@@ -302,7 +304,7 @@ impl<'a> Loader<'a> {
     /// There is no such file.
     pub(super) fn patch(&self, frame: &Frame<'_>, path: &Text) -> Result<Arc<Read<Content>>, Box<Diagnostic>> {
         let file = self.file(frame, path)?;
-        Ok(memo(&self.tools.patches, &file, || {
+        Ok(memo(&self.tools.patches, &file, self.world, || {
             let source = self.world.read(&file).map_err(|found| first(found, path.span))?;
             super::patch::read(source.id, &source.bytes)
         }))
@@ -366,7 +368,7 @@ impl<'a> Loader<'a> {
         directory: &FilePath,
         asked: Span,
     ) -> Result<KustomizationFile, Diagnostics> {
-        let found = memo(&self.tools.kustomizations, directory, || self.read_kustomization(directory));
+        let found = memo(&self.tools.kustomizations, directory, self.world, || self.read_kustomization(directory));
         let mut result = (*found).clone();
         if let Err(errors) = &mut result {
             for error in &mut errors.0 {
