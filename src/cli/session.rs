@@ -432,8 +432,9 @@ fn sources(
     let known = Known { pins: holding.collect(), following, followed };
     let store = options.store.clone();
     let without_submodules = those(|repository| !repository.submodules);
+    let large = those(|repository| repository.lfs);
     let (logins, seen) = (logins.clone(), options.seen.clone());
-    let options = fetch::Options { store, allowed, known, logins, without_submodules, seen };
+    let options = fetch::Options { store, allowed, known, logins, without_submodules, large, seen };
     (fetch::sources(options), lock)
 }
 

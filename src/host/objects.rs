@@ -1,12 +1,13 @@
 //! The git object store as a tree: a commit read without a checkout.
 //!
 //! Nothing is written and nothing fetched; an object that is not here (a partial clone) is an error that says so. Bytes are those
-//! of the blob: conversions that a checkout would make (line ends, filters) are not made, and a pointer of Git LFS is refused, since it is not
-//! what the file says. Submodules are other repositories and not read here. Objects of the store are checked when they are read.
+//! of the blob: conversions that a checkout would make (line ends, filters) are not made, and a pointer of Git LFS stands for the content that was
+//! fetched for it; without that it is refused, since it is not what the file says. Submodules are other repositories and not read here. Objects of the store are checked when they are read.
 
 use gix::objs::tree::EntryKind as GitKind;
 
 use super::tree::{RawEntry, RawKind, ReadFault, Store};
+use crate::digest::Digest;
 use crate::path::TreePath;
 
 /// The objects of a repository, to be read from any thread.
@@ -15,20 +16,50 @@ pub(super) struct Objects {
     repository: gix::ThreadSafeRepository,
     /// Whether what is read is checked: nobody else looks after the repositories of the store.
     checked: bool,
+    /// Where the content of large files is, where it was fetched.
+    large: Option<super::fetch::Store>,
 }
 
 /// How a pointer of Git LFS begins, and how large it is at most (git-lfs `docs/spec.md`).
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
-const MAX_POINTER: usize = 1024;
+pub(super) const MAX_POINTER: u64 = 1024;
+
+/// A pointer of Git LFS.
+pub(super) struct Pointer {
+    /// The SHA-256 of the content.
+    pub(super) digest: Digest,
+    /// Its size.
+    pub(super) size: u64,
+}
+
+impl Pointer {
+    /// Reads one; `None` of other files, an error of a pointer that does not say what it stands for.
+    pub(super) fn read(bytes: &[u8]) -> Option<Result<Self, &'static str>> {
+        if bytes.len() as u64 > MAX_POINTER || !bytes.starts_with(POINTER) {
+            return None;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        let digest = value("oid").and_then(Digest::parse);
+        let size = value("size").and_then(|size| size.trim().parse().ok());
+        let pointer = digest.zip(size).map(|(digest, size)| Pointer { digest, size });
+        Some(pointer.ok_or("it is a pointer of Git LFS that names no content by SHA-256"))
+    }
+}
 
 impl Objects {
     pub(super) fn new(repository: gix::ThreadSafeRepository) -> Self {
-        Objects { repository, checked: false }
+        Objects { repository, checked: false, large: None }
     }
 
     /// Objects of the store.
     pub(super) fn checked(repository: gix::ThreadSafeRepository) -> Self {
-        Objects { repository, checked: true }
+        Objects { repository, checked: true, large: None }
+    }
+
+    /// The same, with the content of large files.
+    pub(super) fn with_large(self, store: super::fetch::Store) -> Self {
+        Objects { large: Some(store), ..self }
     }
 
     fn check(&self, id: gix::ObjectId, kind: gix::objs::Kind, bytes: &[u8]) -> Result<(), String> {
@@ -87,11 +118,32 @@ impl Objects {
         }
         let mut blob = repository.find_blob(blob).map_err(|error| ReadFault::Failed(missing(&error)))?;
         self.check(blob.id, gix::objs::Kind::Blob, &blob.data).map_err(ReadFault::Failed)?;
-        if blob.data.len() <= MAX_POINTER && blob.data.starts_with(POINTER) {
-            let reason = "it is a pointer of Git LFS, whose content is not in the repository and is not fetched";
-            return Err(ReadFault::Failed(reason.to_owned()));
+        if let Some(pointer) = Pointer::read(&blob.data) {
+            return self.large(pointer, limit);
         }
         Ok(blob.take_data())
+    }
+}
+
+impl Objects {
+    /// The content that a pointer stands for.
+    fn large(&self, pointer: Result<Pointer, &'static str>, limit: u64) -> Result<Vec<u8>, ReadFault> {
+        let failed = |reason: String| Err(ReadFault::Failed(reason));
+        let Some(store) = &self.large else {
+            return failed(
+                "it is a pointer of Git LFS, whose content is not in the repository; `repositories: [{url: URL, lfs: true}]` in fleet.yaml fetches it"
+                    .to_owned(),
+            );
+        };
+        match pointer {
+            Err(why) => failed(why.to_owned()),
+            Ok(Pointer { size, .. }) if size > limit => Err(ReadFault::TooLarge(size)),
+            Ok(Pointer { digest, .. }) => match store.get(&digest) {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => failed("its content (Git LFS) is no longer in the store; run this again".to_owned()),
+                Err(error) => failed(format!("its content (Git LFS) cannot be read: {error}")),
+            },
+        }
     }
 }
 

@@ -197,6 +197,8 @@ pub struct Repository {
     pub follow: bool,
     /// Whether its submodules belong to it; they do in Argo CD.
     pub submodules: bool,
+    /// Whether the content of its large files (Git LFS) is fetched.
+    pub lfs: bool,
     /// Where it was written.
     pub span: Span,
 }

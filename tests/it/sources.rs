@@ -10,6 +10,7 @@
     reason = "a test runs programs and servers"
 )]
 
+mod large;
 mod management;
 mod questions;
 mod server;

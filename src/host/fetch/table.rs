@@ -21,6 +21,8 @@ pub struct Options {
     pub logins: Logins,
     /// URLs of repositories whose submodules are left out.
     pub without_submodules: Vec<String>,
+    /// URLs of repositories whose large files are fetched.
+    pub large: Vec<String>,
     /// Where is noted what is looked for in the store.
     pub seen: Seen,
 }
@@ -28,7 +30,9 @@ pub struct Options {
 /// The sources of a run. `None` where there is no store: no folder is named and there is no home.
 pub fn sources(options: Options) -> Option<Sources> {
     let store = Store::new(options.store.or_else(default_folder)?).noting(options.seen);
-    let table = table(&store, options.logins, options.without_submodules);
+    let git =
+        GitOptions { without_submodules: options.without_submodules, large: options.large, ..GitOptions::default() };
+    let table = table(&store, options.logins, git.with_environment());
     Some(Sources::with(store, table, options.allowed, options.known))
 }
 
@@ -39,9 +43,8 @@ pub fn repositories(store: Option<PathBuf>, logins: Logins) -> Option<Git> {
     Some(Git::new(store, client, GitOptions::default().with_environment()))
 }
 
-fn table(store: &Store, logins: Logins, without_submodules: Vec<String>) -> Table {
+fn table(store: &Store, logins: Logins, options: GitOptions) -> Table {
     let client = Arc::new(Client::lazy(move || Arc::new(logins.gather()), Timeouts::default()));
-    let options = GitOptions { without_submodules, ..GitOptions::default() }.with_environment();
     Table {
         git: Arc::new(Git::new(store.clone(), Arc::clone(&client), options)),
         chart: Arc::new(Charts::new(store.clone(), Arc::clone(&client))),

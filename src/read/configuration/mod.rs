@@ -218,14 +218,16 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
         let path = node.get("path").and_then(text);
         let follow = node.get("pin").and_then(Node::as_str) == Some("follow");
         let submodules = node.get("submodules").and_then(Node::as_bool).unwrap_or(true);
+        let lfs = node.get("lfs").and_then(Node::as_bool).unwrap_or(false);
         let wrong = match (&path, follow) {
-            (None, false) if submodules => {
+            (None, false) if submodules && !lfs => {
                 Some(("says neither where it is nor how it is pinned", "give `path: FOLDER`, or `pin: follow`"))
             }
             (Some(_), true) => Some(("is a folder, which is followed anyhow", "remove `path` or `pin`")),
             (Some(_), _) if !submodules => {
                 Some(("is a folder, whose submodules are as they lie there", "remove `path` or `submodules`"))
             }
+            (Some(_), _) if lfs => Some(("is a folder, whose files are as they lie there", "remove `path` or `lfs`")),
             _ => None,
         };
         if let Some((what, hint)) = wrong {
@@ -233,7 +235,7 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
             found.push(Diagnostic::error("read/repository", node.span(), message).hint(hint));
             continue;
         }
-        value.repositories.push(Repository { url, path, follow, submodules, span: node.span() });
+        value.repositories.push(Repository { url, path, follow, submodules, lfs, span: node.span() });
     }
     let mut names: BTreeMap<String, Span> = BTreeMap::new();
     for node in items(document, "instances") {

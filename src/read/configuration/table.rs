@@ -64,6 +64,7 @@ static REPOSITORY: Type = Type::closed(
             "Instead of `path`: `follow`, resolve its revisions at each build; bundles.lock records them, fleet.lock does not pin them.",
         ),
         opt("submodules", Bool).doc("`false`: fetch it without its submodules."),
+        opt("lfs", Bool).doc("`true`: fetch the content of its large files (Git LFS); else a file that is a pointer to one is an error where it is read."),
     ],
 );
 

@@ -76,7 +76,8 @@ fn serve(stream: &TcpStream, folder: &Path, log: &Mutex<Vec<String>>) -> Option<
     let is_json = asked.headers.get("content-type").is_some_and(|kind| kind.contains("json"));
     let body = if is_json { format!(" {}", String::from_utf8_lossy(&asked.body)) } else { String::new() };
     log.lock().unwrap().push(format!("{} {}{login}{}", asked.method, asked.path, body.trim_end()));
-    let answer = if asked.path.starts_with("/git/") { git(&asked, folder)? } else { file(&asked, folder) };
+    let is_git = asked.path.starts_with("/git/") && !asked.path.contains("/info/lfs/");
+    let answer = if is_git { git(&asked, folder)? } else { file(&asked, folder) };
     (&mut &*stream).write_all(&answer).ok()
 }
 

@@ -3,11 +3,12 @@
 //! A commit is brought as one pack without history where the server can do that, with all of it where not, and its submodules after it, as
 //! Argo CD checks them out. Repositories on this machine (`file://`, a path) are read where they are; a submodule of a remote repository
 //! never is one (CVE-2022-39253). No git program is started; ssh is. `ARGOCD_GIT_MODULES_ENABLED` is a setting of a server and would make a
-//! render depend on the environment: whether there are submodules is an option. Large files (LFS) are not fetched: reading their pointer
-//! is an error.
+//! render depend on the environment: whether there are submodules is an option. Large files (LFS) are fetched where that is asked for; else
+//! reading their pointer is an error.
 
 mod address;
 mod http;
+mod large;
 mod push;
 mod repository;
 mod ssh;
@@ -46,6 +47,8 @@ pub struct GitOptions {
     pub submodules: bool,
     /// URLs of repositories to which they do not belong.
     pub without_submodules: Vec<String>,
+    /// URLs of repositories whose large files (LFS) are fetched, beside those whose Secret says so.
+    pub large: Vec<String>,
     /// `GIT_SSH_COMMAND`: a command line that stands for ssh.
     pub ssh_command: Option<std::ffi::OsString>,
     /// The program for ssh where there is no command line.
@@ -63,6 +66,7 @@ impl Default for GitOptions {
         GitOptions {
             submodules: true,
             without_submodules: Vec::new(),
+            large: Vec::new(),
             ssh_command: None,
             ssh: "ssh".into(),
             patience: Duration::from_secs(60),
@@ -227,7 +231,29 @@ impl Git {
                 self.bring_commit(url, to, &repository, commit)?;
             }
         }
+        self.bring_large(url, to, &repository, commit)?;
         self.bring_links(url, to, &repository.open()?, commit, depth)
+    }
+
+    /// Whether the options say that large files are fetched.
+    fn wants_large(&self, url: &str) -> bool {
+        self.options.large.iter().any(|said| is_answered_by(said, url))
+    }
+
+    fn bring_large(&self, url: &str, to: &Address, repository: &Repository, commit: ObjectId) -> Result<(), Fault> {
+        let said = self.wants_large(url) || self.client.credentials().access(url)?.lfs;
+        if !said || repository.large(commit).is_some_and(|note| large::is_whole(&self.store, &note)) {
+            return Ok(());
+        }
+        let opened = repository.open()?.to_thread_local();
+        let wanted = large::wanted(&opened, commit)?;
+        let missing = wanted.iter().filter(|(digest, _)| !self.store.place(digest).is_file());
+        let missing: large::Wanted = missing.map(|(digest, size)| (*digest, *size)).collect();
+        if !missing.is_empty() {
+            let endpoint = large::endpoint(&opened, commit, to)?;
+            large::fetch(&self.client, &self.store, url, &endpoint, &missing)?;
+        }
+        Ok(repository.note_large(commit, &large::note(&wanted))?)
     }
 
     fn bring_commit(&self, url: &str, to: &Address, repository: &Repository, commit: ObjectId) -> Result<(), Fault> {
@@ -295,7 +321,7 @@ impl Git {
         }
         for link in submodules::links(repository, tree_of(repository, commit)?, &[])? {
             let (url, address) = place_of(url, to, &link).map_err(|fault| in_submodule(&link, fault))?;
-            let Some((opened, objects)) = self.open_place(&address, link.commit)? else { return Ok(false) };
+            let Some((opened, objects)) = self.open_place(&url, &address, link.commit)? else { return Ok(false) };
             let opened = opened.to_thread_local();
             let path = below.join(link.path.as_str()).map_err(|error| Fault::lasting(error.to_string()))?;
             mounts.insert(path.clone(), (objects, tree_of(&opened, link.commit)?));
@@ -309,6 +335,7 @@ impl Git {
     /// A repository that has a commit, here or in the store.
     fn open_place(
         &self,
+        url: &str,
         to: &Address,
         commit: ObjectId,
     ) -> Result<Option<(gix::ThreadSafeRepository, Objects)>, Fault> {
@@ -321,8 +348,13 @@ impl Git {
         if !repository.has(commit) {
             return Ok(None);
         }
+        let note = repository.large(commit).filter(|note| large::is_whole(&self.store, note));
+        if note.is_none() && self.wants_large(url) {
+            return Ok(None);
+        }
         let opened = repository.open()?;
-        Ok(Some((opened.clone(), Objects::checked(opened))))
+        let objects = Objects::checked(opened.clone());
+        Ok(Some((opened, if note.is_some() { objects.with_large(self.store.clone()) } else { objects })))
     }
 }
 
@@ -361,7 +393,7 @@ impl Fetcher for Git {
     fn open(&self, request: &SourceRequest, pin: &Pin) -> Result<Option<Box<dyn tree::Store>>, Fault> {
         let (url, to, whole) = self.place(request)?;
         let commit = pinned(pin)?;
-        let Some((opened, objects)) = self.open_place(&to, commit)? else { return Ok(None) };
+        let Some((opened, objects)) = self.open_place(url, &to, commit)? else { return Ok(None) };
         let opened = opened.to_thread_local();
         let mut mounts = Mounts::new();
         if whole && !self.mount((url, &to), &opened, commit, &TreePath::root(), &mut mounts)? {

@@ -16,6 +16,7 @@ use gix::prelude::FindExt as _;
 
 use super::super::super::git::causes;
 use super::super::Fault;
+use super::super::store::write_whole;
 
 /// The largest object that is unpacked.
 const MAX_OBJECT: usize = 1 << 30;
@@ -50,6 +51,16 @@ impl Repository {
 
     fn mark(&self, commit: ObjectId) -> PathBuf {
         self.folder.join("commits").join(commit.to_string())
+    }
+
+    /// The note on the large files of a commit; `None` where they were not fetched.
+    pub(super) fn large(&self, commit: ObjectId) -> Option<String> {
+        fs::read_to_string(self.folder.join("large").join(commit.to_string())).ok()
+    }
+
+    /// Notes the large files of a commit, which are in the store.
+    pub(super) fn note_large(&self, commit: ObjectId, note: &str) -> io::Result<()> {
+        write_whole(&self.folder.join("large").join(commit.to_string()), note.as_bytes(), true)
     }
 
     fn packs(&self) -> PathBuf {
@@ -168,6 +179,8 @@ pub(super) struct Walk {
     pub(super) missing: Option<ObjectId>,
     /// Commits of other repositories that the tree names; of equal directories only the first.
     pub(super) links: Vec<String>,
+    /// The files, equal ones once.
+    pub(super) files: Vec<ObjectId>,
 }
 
 /// Goes through a tree, each directory once however often it appears: trees of trees grow without bound.
@@ -193,9 +206,12 @@ pub(super) fn walk(repository: &gix::Repository, root: ObjectId) -> Result<Walk,
                     }
                 }
                 EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
-                    if seen.insert(id) && !repository.has_object(id) {
-                        found.missing = Some(id);
-                        return Ok(found);
+                    if seen.insert(id) {
+                        if !repository.has_object(id) {
+                            found.missing = Some(id);
+                            return Ok(found);
+                        }
+                        found.files.push(id);
                     }
                 }
             }
