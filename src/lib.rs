@@ -3,7 +3,7 @@
 //! The folders are the verbs, in order: [`read`] → [`expand`] → [`resolve`] → [`render`] → [`bundle`] → [`lock`], composed by [`compile`];
 //! [`explain`] says where what came out came from.
 //! Languages are folders that know nothing of fleets: [`yaml`] (text to value with places, and back to the originals' bytes),
-//! [`template`] (Go's text/template and sprig), [`jsonnet`], [`k8s`] (identity of objects, schemas as tables, order).
+//! [`template`] (Go's text/template and sprig), [`jsonnet`], [`k8s`] (identity of objects, schemas as tables, order), [`sops`].
 //! The rest of the top level is vocabulary that all may use. The core has no effects: files, git, threads and the terminal are in `host`
 //! and `cli`, which nobody names. `tests/it/tidy.rs` holds the table of who may use whom.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
@@ -25,6 +25,7 @@ pub mod world;
 
 pub mod jsonnet;
 pub mod k8s;
+pub mod sops;
 pub mod template;
 pub mod yaml;
 

@@ -58,7 +58,7 @@ pub use index::{
 };
 pub use layout::{APPS, INDEX, encode as encode_name};
 pub use previous::{Journal, OldBundle, OldFile, OldIndex, Previous};
-pub use secret::{is_clear as is_clear_secret, without_values as without_secret_values};
+pub use secret::{has_placeholders, is_clear as is_clear_secret, without_values as without_secret_values};
 pub use shown::Shown;
 pub use site::name_of as cluster_name;
 pub use tracking::mark_keys;

@@ -54,6 +54,16 @@ pub(super) fn clear_data<'a>(
 
 /// Whether an object is a Secret with data that anybody can read.
 pub fn is_clear(object: &Node) -> bool {
+    any_value(object, |value, short| !is_placeholder(value, short))
+}
+
+/// Whether an object is a Secret with a value that a secret manager has still to complete.
+pub fn has_placeholders(object: &Node) -> bool {
+    any_value(object, |value, short| !value.trim().is_empty() && is_placeholder(value, short))
+}
+
+/// Whether a value of a Secret that SOPS did not encrypt is such a one; the second argument says whether names in angle brackets are marks.
+fn any_value(object: &Node, is_one: impl Fn(&str, bool) -> bool) -> bool {
     if !Gvk::of(object).is("", "Secret") {
         return false;
     }
@@ -69,7 +79,7 @@ pub fn is_clear(object: &Node) -> bool {
         let bytes = base64::engine::general_purpose::STANDARD.decode(&text);
         bytes.map_or(text, |bytes| String::from_utf8_lossy(&bytes).into_owned())
     };
-    values("stringData").map(text).chain(values("data").map(decoded)).any(|value| !is_placeholder(&value, short))
+    values("stringData").map(text).chain(values("data").map(decoded)).any(|value| is_one(&value, short))
 }
 
 /// A Secret without the values of its data, and without kubectl's copy of them; `None` for other objects.

@@ -21,9 +21,10 @@ use fleetc::plan::{
     self, ClusterInput, ClusterPlan, Context, DesiredSlice, Filter, Fleetwide, Ground, HookRuns, LiveApplication,
     Options, Prune, Removals,
 };
-use fleetc::read::Fleet;
+use fleetc::read::{Fleet, KeyPlace};
 use fleetc::resolve::ResolvedUnit;
 use fleetc::rollout::{Rollout, Rule};
+use fleetc::sops::{self, Identity};
 use fleetc::span::Span;
 use fleetc::yaml::Node;
 
@@ -123,7 +124,10 @@ impl Planning {
             }
         };
         let management = management.into();
-        let shared = Shared { management, ..Shared::of(&name, &fleet, &members, args, chosen.filter, revision) };
+        let shared = Shared {
+            management,
+            ..Shared::of(&name, &fleet, &members, args, chosen.filter, (revision, session.world.folder()))
+        };
         let empty = Contents::default();
         let inputs = session.pool.map(&named, &|(name, place)| {
             shared.input(name, fleet.clusters.get(*place), sites.get(*name).unwrap_or(&empty))
@@ -284,6 +288,15 @@ fn members(fleet: &Fleet) -> BTreeMap<String, Vec<usize>> {
     members
 }
 
+const NO_KEY: &str = "SOPS encrypted it, and fleet.yaml does not say where the key of age is (`apply: {sops: {age: {environment: NAME}}}`)";
+
+/// The keys in a place.
+fn identities(place: &KeyPlace, folder: &Path) -> Result<Vec<Identity>, String> {
+    let bytes = super::keys::read(place, folder).map_err(|why| format!("the key for SOPS: {why}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{place} is no text"))?;
+    Identity::all(&text).map_err(|why| format!("the key for SOPS: in {place}, {why}"))
+}
+
 /// What the filters say.
 pub(crate) struct Chosen {
     clusters: Vec<Glob>,
@@ -375,6 +388,8 @@ struct Shared<'a> {
     options: Options,
     /// The commit that was compiled.
     revision: String,
+    /// The keys that open what SOPS encrypted; `None` where fleet.yaml names none.
+    keys: Option<Result<Vec<Identity>, String>>,
 }
 
 impl<'a> Shared<'a> {
@@ -384,7 +399,7 @@ impl<'a> Shared<'a> {
         members: &BTreeMap<String, Vec<usize>>,
         args: &PlanningArgs,
         filter: Filter,
-        revision: String,
+        (revision, folder): (String, &Path),
     ) -> Self {
         let settings = fleet.instances.iter().map(|(name, instance)| {
             let data = instance.settings.data.iter();
@@ -421,7 +436,27 @@ impl<'a> Shared<'a> {
             management: Arc::default(),
             options,
             revision,
+            keys: fleet.apply.sops.as_ref().map(|sops| identities(&sops.age, folder)),
         }
+    }
+
+    /// A Secret that SOPS encrypted as it is sent; and what must not be sent because somebody else has still to complete it.
+    fn open(&self, object: &Node) -> Option<Result<Node, String>> {
+        if !sops::is_encrypted(object) {
+            return bundle::has_placeholders(object).then(|| {
+                Err("it has placeholders of a secret manager, which would be written as they are".to_owned())
+            });
+        }
+        let keys = match &self.keys {
+            Some(Ok(keys)) => keys,
+            Some(Err(why)) => return Some(Err(why.clone())),
+            None => return Some(Err(NO_KEY.to_owned())),
+        };
+        let whole = self.fleet.apply.sops.as_ref().is_some_and(|sops| sops.whole);
+        Some(sops::open(object, keys).and_then(|opened| match opened.whole || !whole {
+            true => Ok(opened.object),
+            false => Err("the MAC of SOPS over all its values does not hold, which `mac: require` asks for".to_owned()),
+        }))
     }
 
     /// Where the parent of an application of a project lies.
@@ -436,7 +471,8 @@ impl<'a> Shared<'a> {
     fn slice(&self, cluster: &str, site: &Contents, entry: &Entry) -> DesiredSlice {
         let parent_namespace = self.parent_namespace(&entry.project);
         let context = Context { fleet: self.name, cluster, parent_namespace };
-        let slice = DesiredSlice::new(context, entry, &|path| site.texts.get(path).cloned());
+        let open = |object: &Node| self.open(object);
+        let slice = DesiredSlice::opened(context, entry, &|path| site.texts.get(path).cloned(), &open);
         DesiredSlice { revision: self.revision.clone(), ..slice }
     }
 
@@ -446,7 +482,10 @@ impl<'a> Shared<'a> {
             entries.iter().partition(|entry| self.filter.lets(&entry.key, &entry.project));
         let mut elsewhere: BTreeMap<ObjectRef, _> = BTreeMap::new();
         for entry in others {
-            let slice = self.slice(name, site, entry);
+            // Only names count.
+            let context =
+                Context { fleet: self.name, cluster: name, parent_namespace: self.parent_namespace(&entry.project) };
+            let slice = DesiredSlice::new(context, entry, &|path| site.texts.get(path).cloned());
             let plain = slice.objects.iter().filter(|object| object.is_plain());
             elsewhere.extend(plain.map(|object| (object.reference(), entry.key.clone())));
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fleetc::bundle::{self, Bundle, INDEX, OldBundle, OldFile, Previous};
+use fleetc::compile::Assembled;
 use fleetc::diag::{Cause, Checked, Diagnostic, Diagnostics};
 use fleetc::digest::Digest;
 use fleetc::host::fetch;
@@ -17,6 +18,7 @@ use fleetc::host::publish::{Key, Outcome, Person, Publisher, Seen, Signed, Sourc
 use fleetc::host::write::FLEET_LOCK;
 use fleetc::publish::{self, Branches, Context, LAYOUTS, Layout, NOTES, Origin, Said, Target, Wanted, What};
 use fleetc::read::{Fleet, SecretPolicy};
+use fleetc::sops::Recipient;
 use fleetc::source::without_credentials;
 use fleetc::span::{FileId, Span};
 use fleetc::yaml::{self, Dialect, Limits};
@@ -90,7 +92,7 @@ pub(crate) fn run(args: &Publish) -> ExitCode {
     let mut found = Diagnostics::new();
     // How it compares with what lies in the folder of the bundles is nothing to a branch.
     found.extend(diagnostics.into_iter().filter(|found| found.cause != Cause::Answer || found.code == "lock/locked"));
-    let Some(assembled) = assembled else {
+    let Some(mut assembled) = assembled else {
         found.push(nothing(
             "an error leaves open which application is where, and a missing one would read as a removal",
         ));
@@ -100,6 +102,21 @@ pub(crate) fn run(args: &Publish) -> ExitCode {
     if session.is_strict() && (held > 0 || found.has_errors()) {
         found.push(nothing("with `--strict` every application must render"));
         return session.refuse(found);
+    }
+    let mut lock = text_of_lock(&assembled);
+    if let Some(names) = &fleet.publish.encrypt {
+        match sealed(names, &session, std::mem::take(&mut assembled.bundled.bundles)) {
+            Ok(bundles) => {
+                lock = publish::relocked(&lock, &bundles).into();
+                assembled.bundled.bundles = bundles;
+                // They are not clear where they are published.
+                found.0.retain(|found| found.code != "bundle/clear-secret" || found.is_error());
+            }
+            Err(errors) => {
+                found.extend(errors);
+                return session.refuse(found);
+            }
+        }
     }
     if !args.allow_secrets && fleet.secrets != SecretPolicy::Allow {
         let secrets = clear_secrets(&assembled.bundled.bundles);
@@ -121,8 +138,6 @@ pub(crate) fn run(args: &Publish) -> ExitCode {
     if found.iter().any(|found| found.code == "publish/branch") {
         return session.refuse(found);
     }
-    let lock = assembled.output.files.iter().find(|file| file.path == bundle::BUNDLES_LOCK);
-    let lock = lock.and_then(|file| file.text.clone()).unwrap_or_default();
     let name = fleet.name.clone().unwrap_or_default();
     let said = Said { fleet: name.clone(), trailers: trailers(args, source.as_ref(), &assembled.output.fleet_lock) };
     let origin = source.as_ref().map(|source| Origin {
@@ -142,6 +157,7 @@ pub(crate) fn run(args: &Publish) -> ExitCode {
         lock,
         shared: publish::shared(&assembled.bundled.bundles),
         held: held > 0,
+        encrypts: fleet.publish.encrypt.is_some(),
     };
     let work: Vec<(String, Wanted, Option<Seen>)> = {
         let mut seen = seen;
@@ -227,6 +243,33 @@ pub(crate) fn run(args: &Publish) -> ExitCode {
     let shown = without_credentials(&place.url);
     session.say(&format!("{} from {}", plural(units, "application"), plural(renders, "render")));
     tell(args, &session, &shown, &results, found, held)
+}
+
+fn text_of_lock(assembled: &Assembled) -> Arc<str> {
+    let lock = assembled.output.files.iter().find(|file| file.path == bundle::BUNDLES_LOCK);
+    lock.and_then(|file| file.text.clone()).unwrap_or_default()
+}
+
+/// The bundles with their clear Secrets sealed for these recipients.
+fn sealed(names: &[String], session: &Session, bundles: Vec<Bundle>) -> Checked<Vec<Bundle>> {
+    let wrong = |message: String, hint: &str| -> Diagnostics {
+        Diagnostic::error("publish/encrypt", Span::NONE, message).cause(Cause::Usage).hint(hint).into()
+    };
+    let recipient = |name: &String| {
+        let message = || format!("`{name}` is no public key of age for X25519 (`publish.encrypt` of fleet.yaml)");
+        Recipient::parse(name).ok_or_else(|| wrong(message(), "`age-keygen -y KEYS` prints it: `age1…`"))
+    };
+    let recipients: Vec<Recipient> = names.iter().map(recipient).collect::<Checked<_>>()?;
+    let Some(key) = session.digest_key()?.filter(|_| !recipients.is_empty()) else {
+        let message = "Secrets are encrypted with a key from which the ciphertext follows, and for somebody".to_owned();
+        let hint = "write `digestKey: {environment: NAME}` and `publish: {encrypt: {age: [age1…]}}` into fleet.yaml";
+        return Err(wrong(message, hint));
+    };
+    let sealed = bundles.into_iter().map(|bundle| {
+        publish::encrypted(bundle, &recipients, &key)
+            .map_err(|path| wrong(format!("the Secrets in `{path}` cannot be encrypted"), "this is a bug of fleetc"))
+    });
+    sealed.collect()
 }
 
 /// Where it goes.

@@ -31,6 +31,9 @@ pub struct Context<'a> {
     pub parent_namespace: &'a str,
 }
 
+/// What is to be sent in place of an object, or why nothing can be; `None` where it is sent as it is.
+pub type Open<'a> = &'a dyn Fn(&Node) -> Option<Result<Node, String>>;
+
 /// One application as it is to be on one cluster.
 #[derive(Clone, Debug)]
 pub struct DesiredSlice {
@@ -236,6 +239,17 @@ impl DesiredSlice {
     /// A slice from its entry in bundle.yaml and the texts of its files, by path below the cluster's folder. Files of a held application
     /// are not asked for. What is wrong with the files makes the slice [`SliceState::Refused`].
     pub fn new(context: Context<'_>, entry: &Entry, text: &dyn Fn(&str) -> Option<Arc<str>>) -> Self {
+        Self::opened(context, entry, text, &|_| None)
+    }
+
+    /// The same, with what is to be sent in place of objects whose values lie encrypted. `open` says `None` for those that are sent as they
+    /// are; why one cannot be opened makes the slice [`SliceState::Refused`]. Digests are made of what lies there, or without values.
+    pub fn opened(
+        context: Context<'_>,
+        entry: &Entry,
+        text: &dyn Fn(&str) -> Option<Arc<str>>,
+        open: Open<'_>,
+    ) -> Self {
         let key = SliceKey { fleet: context.fleet.to_owned(), application: entry.key.clone() };
         let parent = ParentName::of(&key, context.parent_namespace);
         let digest = entry.digest();
@@ -272,7 +286,7 @@ impl DesiredSlice {
             parent,
         };
         if slice.state == SliceState::Fresh
-            && let Err(why) = slice.read_files(entry, text)
+            && let Err(why) = slice.read_files(entry, text, open)
         {
             slice.objects.clear();
             slice.state = SliceState::Refused(why);
@@ -290,7 +304,12 @@ impl DesiredSlice {
         Digest::of_parts(parts.iter().map(String::as_bytes))
     }
 
-    fn read_files(&mut self, entry: &Entry, text: &dyn Fn(&str) -> Option<Arc<str>>) -> Result<(), String> {
+    fn read_files(
+        &mut self,
+        entry: &Entry,
+        text: &dyn Fn(&str) -> Option<Arc<str>>,
+        open: Open<'_>,
+    ) -> Result<(), String> {
         let part_of = self.parent.id();
         for (path, digest) in &entry.files {
             let text = text(path).ok_or_else(|| format!("its file `{path}` is not there"))?;
@@ -304,6 +323,10 @@ impl DesiredSlice {
             })?;
             for body in documents.into_iter().filter(|document| !document.is_null()) {
                 let name = ObjectRef::of(&body);
+                let body = match open(&body) {
+                    None => body,
+                    Some(opened) => opened.map_err(|why| format!("{name} in `{path}` cannot be applied: {why}"))?,
+                };
                 let desired = Desired::new(body, &entry.sync_options, &part_of);
                 self.objects.push(desired.map_err(|why| format!("{name} in `{path}` has no JSON: {why}"))?);
             }

@@ -42,7 +42,7 @@ pub use crate::k8s::difference::ChangedField;
 pub use action::{Action, ClusterPlan, Same, Seen, SlicePlan, Status, Verb};
 pub use cluster::cluster;
 pub use deployer::Deployer;
-pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, SliceState, set_name};
+pub use desired::{Context, Desired, DesiredNamespace, DesiredSlice, Open, SliceState, set_name};
 pub use ground::{Ground, item_reference};
 pub use history::{Applied, Hold, remember};
 pub use input::{ClusterInput, Filter, HookRuns, LeavingObjects, Options, Prune, Removals};

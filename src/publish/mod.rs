@@ -9,6 +9,7 @@
 //! Ids of contents are given in: here nobody knows how git names them. Nothing is read, written or sent.
 
 mod branch;
+mod encrypt;
 mod layout;
 mod manifest;
 mod message;
@@ -21,6 +22,7 @@ use crate::diag::{Cause, Checked, Diagnostic, Diagnostics};
 use crate::span::Span;
 
 pub use branch::{Branches, Target, branch_problem};
+pub use encrypt::{encrypted, relocked};
 pub use layout::{Context, LAYOUTS, Layout, NOTES, Origin, hydrated_message, note, note_path, shared, wanted};
 pub use manifest::{MANIFEST, Manifest, Owned};
 pub use message::{Said, message, pull_request};

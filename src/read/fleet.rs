@@ -329,6 +329,8 @@ pub struct Publish {
     pub url: String,
     /// `Name <address>` of commits.
     pub author: Option<String>,
+    /// For whom clear Secrets are encrypted: public keys of age, as written.
+    pub encrypt: Option<Vec<String>>,
 }
 
 /// `apply:` of fleet.yaml.
@@ -342,6 +344,17 @@ pub struct Apply {
     pub hooks_on_every_sync: bool,
     /// Rules for fields that other managers hold.
     pub conflicts: Vec<Rule>,
+    /// How Secrets that SOPS encrypted are decrypted.
+    pub sops: Option<Sops>,
+}
+
+/// `apply.sops` of fleet.yaml.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sops {
+    /// Where the secret keys of age are.
+    pub age: super::KeyPlace,
+    /// Whether the MAC over all values must hold.
+    pub whole: bool,
 }
 
 /// A definitions entry that is a kustomization: to be built by the composition, its objects read afterwards.

@@ -1,4 +1,5 @@
-//! Clear data of Secrets: what can be found out about it from what travels without it.
+//! Clear data of Secrets: what can be found out about it from what travels without it; and Secrets that SOPS encrypted, which are opened
+//! when they are applied, and made when they are published.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test makes its own folders")]
 
 use std::fs;
@@ -7,6 +8,9 @@ use std::process::{Command, Output};
 
 use fleetc::bundle::Index;
 use fleetc::digest::Digest;
+
+use crate::control_plane;
+use crate::control_plane::fleet::Fleet as OnClusters;
 
 /// A fleet with one application, whose Secret has a PIN of four digits.
 struct Fleet {
@@ -172,4 +176,127 @@ fn a_key_that_is_named_must_be_there() {
     let fleet = Fleet::new("digestKey: {}\n", "4711");
     let said = fleet.run(&["build", "."], None, 3);
     assert!(said.contains("this does not say where the key is"), "{said}");
+}
+
+const SOPS: &str = include_str!("../../src/sops/recorded/two-recipients.yaml");
+const KEYS: &str = include_str!("../../src/sops/recorded/key2.txt");
+
+#[test]
+fn what_sops_encrypted_is_opened_when_it_is_applied_and_nowhere_else() {
+    let Some(plane) = control_plane::cluster() else { return };
+    let space = "e2e-sops";
+    let fleet = OnClusters::new(space, &[plane]);
+    fleet.application(
+        "web",
+        "c0",
+        space,
+        "syncPolicy: {automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]}",
+    );
+    fleet.write("apps/web/secret.yaml", &SOPS.replace("    namespace: shop\n", ""));
+    let yaml = std::fs::read_to_string(fleet.file("fleet.yaml")).unwrap();
+    // Without a key nothing is sent; a build needs none.
+    fleet.run("build .").expect(0);
+    let ran = fleet.run("plan .");
+    assert!(ran.text().contains("fleet.yaml does not say where the key of age is"), "{}", ran.text());
+    fleet.write("fleet.yaml", &format!("{yaml}\napply: {{sops: {{age: {{file: nothing.txt}}}}}}\n"));
+    let ran = fleet.run("plan .");
+    assert!(ran.text().contains("the key for SOPS: the file `nothing.txt` cannot be read"), "{}", ran.text());
+    fleet.write("keys.txt", KEYS);
+    fleet.write("fleet.yaml", &format!("{yaml}\napply: {{sops: {{age: {{file: keys.txt}}, mac: require}}}}\n"));
+    let ran = fleet.run("plan .");
+    assert!(ran.text().contains("the MAC of SOPS over all its values does not hold"), "{}", ran.text());
+    fleet.write("fleet.yaml", &format!("{yaml}\napply: {{sops: {{age: {{file: keys.txt}}}}}}\n"));
+    let mut said = fleet.run("plan . -o plan.json").text();
+    said += &fleet.apply("").expect(0).text();
+    let live =
+        |field: &str| plane.kubectl_ok(&["get", "secret", "db", "-n", space, "-o", &format!("jsonpath={field}")]);
+    assert_eq!(live("{.data.user}"), "YWRtaW4=");
+    assert_eq!(live("{.data.cert}"), "aGVsbG8gd29ybGQ=");
+    assert_eq!(live("{.sops}"), "");
+    // Nothing is to be done again, and a changed value is seen.
+    let ran = fleet.run("plan .").expect(0);
+    assert!(!ran.text().contains("Secret"), "{}", ran.text());
+    plane.kubectl_ok(&["patch", "secret", "db", "-n", space, "-p", "{\"stringData\":{\"user\":\"root\"}}"]);
+    let ran = fleet.run("drift .");
+    assert!(ran.text().contains("Secret"), "{}", ran.text());
+    said += &ran.text();
+    said += &plane.kubectl_ok(&["get", "configmaps", "-A", "-o", "yaml"]);
+    for path in ["plan.json", "bundles/c0/bundle.yaml", "bundles/c0/apps/web.yaml", "bundles/bundles.lock"] {
+        said += &std::fs::read_to_string(fleet.file(path)).unwrap();
+    }
+    for secret in ["admin", "YWRtaW4=", "sorts", "aGVsbG8gd29ybGQ", "AGE-SECRET-KEY"] {
+        let at = said.find(secret).map(|at| said[at.saturating_sub(80)..].chars().take(160).collect::<String>());
+        assert_eq!(at, None);
+    }
+}
+
+#[test]
+fn clear_secrets_are_published_encrypted_and_unchanged_ones_are_no_commit() {
+    let recipient = KEYS.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
+    let yaml = format!("{KEYED}publish: {{to: out.git#rendered, encrypt: {{age: [{recipient}]}}}}\n")
+        .replace("out.git", "../out.git");
+    let fleet = Fleet::new(&yaml, "4711");
+    let git = |folder: &Path, arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@t"]).args(arguments).current_dir(folder);
+        let output = command.env("HOME", fleet.scratch.path()).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let commit = || {
+        git(&fleet.dir(), &["add", "-A"]);
+        git(&fleet.dir(), &["commit", "-q", "--allow-empty", "-m", "x"]);
+    };
+    git(fleet.scratch.path(), &["init", "-q", "--bare", "out.git"]);
+    git(&fleet.dir(), &["init", "-q", "-b", "main"]);
+    commit();
+    let out = fleet.scratch.path().join("out.git");
+    let said = fleet.run(&["publish"], Some(KEY), 0);
+    assert!(!said.contains("clear"), "{said}");
+    let (show, commits) = (
+        |path: &str| git(&out, &["show", &format!("rendered:{path}")]),
+        || git(&out, &["rev-list", "--count", "rendered"]),
+    );
+    let first = show("a/apps/web.yaml");
+    assert!(!first.contains("4711") && first.contains("pin: ENC[AES256_GCM") && first.contains(recipient), "{first}");
+    assert!(first.contains("a: b"));
+    // Who has the key opens it.
+    let documents = fleetc::yaml::parse_strict(
+        fleetc::span::FileId::NONE,
+        first.as_bytes(),
+        fleetc::yaml::Dialect::V2,
+        &fleetc::yaml::Limits::default(),
+    );
+    let secret = documents.unwrap().into_iter().find(fleetc::sops::is_encrypted).unwrap();
+    let opened = fleetc::sops::open(&secret, &fleetc::sops::Identity::all(KEYS).unwrap()).unwrap();
+    assert!(opened.whole && opened.object.str_at(&["stringData", "pin"]) == "4711");
+    // The folder is one that is used: its lock holds.
+    git(fleet.scratch.path(), &["clone", "-q", "-b", "rendered", "out.git", "checkout"]);
+    fleet.run(&["diff", "../checkout", "../checkout"], Some(KEY), 0);
+    // Another commit of the fleet, the same Secret: nothing. Another value: a commit of that file.
+    commit();
+    fleet.run(&["publish"], Some(KEY), 0);
+    assert_eq!(commits().trim(), "1");
+    fleet.write("web/secret.yaml", &fleet.read("web/secret.yaml").replace("4711", "4712"));
+    commit();
+    fleet.run(&["publish"], Some(KEY), 0);
+    assert_eq!(commits().trim(), "2");
+    assert_ne!(show("a/apps/web.yaml"), first);
+    // Flux is told how to decrypt.
+    fleet.run(&["publish", "--to", "../out.git#flux", "--layout", "flux"], Some(KEY), 0);
+    let kustomization = git(&out, &["show", "flux:flux/a/web.yaml"]);
+    assert!(
+        kustomization.contains("  decryption:\n    provider: sops\n    secretRef:\n      name: sops-age\n"),
+        "{kustomization}"
+    );
+    assert!(!git(&out, &["show", "flux:a/web/manifests.yaml"]).contains("471"));
+    // A recipient that is none, and no key.
+    fleet.write("fleet.yaml", &fleet.read("fleet.yaml").replace(recipient, "age1nobody"));
+    commit();
+    let said = fleet.run(&["publish"], Some(KEY), 2);
+    assert!(said.contains("`age1nobody` is no public key of age"), "{said}");
+    fleet.write("fleet.yaml", &fleet.read("fleet.yaml").replace("age1nobody", recipient).replace(KEYED, ""));
+    commit();
+    let said = fleet.run(&["publish"], None, 2);
+    assert!(said.contains("write `digestKey:"), "{said}");
 }

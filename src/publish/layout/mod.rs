@@ -56,6 +56,8 @@ pub struct Context {
     pub shared: BTreeSet<AppKey>,
     /// Whether anything of the fleet is held.
     pub held: bool,
+    /// Whether clear Secrets are encrypted as SOPS does.
+    pub encrypts: bool,
 }
 
 /// Applications that are in several bundles.
@@ -262,6 +264,10 @@ impl App<'_> {
     fn flux(&self) -> Node {
         let automated = self.entry.sync_policy.as_ref().and_then(|policy| policy.get("automated"));
         let flag = |field: &str| automated.and_then(|one| one.get(field)).and_then(Node::as_bool);
+        let decryption = match self.context.encrypts {
+            true => map([("provider", Node::str("sops")), ("secretRef", map([("name", Node::str(FLUX_KEYS))]))]),
+            false => Node::null(),
+        };
         let runs = automated.is_some() && flag("enabled") != Some(false);
         map([
             ("apiVersion", Node::str("kustomize.toolkit.fluxcd.io/v1")),
@@ -270,6 +276,7 @@ impl App<'_> {
             (
                 "spec",
                 map([
+                    ("decryption", decryption),
                     ("interval", Node::str("10m0s")),
                     ("path", Node::str(format!("./{}", self.path()))),
                     ("prune", Node::bool(flag("prune") == Some(true))),
@@ -286,6 +293,8 @@ impl App<'_> {
 
 /// The namespace of Flux.
 const FLUX: &str = "flux-system";
+/// The Secret with the keys of age there, as Flux's own guide calls it.
+const FLUX_KEYS: &str = "sops-age";
 
 fn source_name(context: &Context) -> String {
     if context.fleet.is_empty() { "fleet".to_owned() } else { context.fleet.clone() }

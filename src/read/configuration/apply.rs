@@ -2,11 +2,11 @@
 //!
 //! Nothing here asks a cluster or knows how something is applied; a rule that cannot be read is an error, never no rule.
 
-use super::{items, text};
+use super::{items, keys, text};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::conflict::{Action, FieldPattern, Rule};
 use crate::k8s::glob::Glob;
-use crate::read::fleet::Apply;
+use crate::read::fleet::{Apply, Sops};
 use crate::yaml::Node;
 
 /// Reads it; what the field table refuses is skipped.
@@ -14,6 +14,10 @@ pub(super) fn lower(node: &Node, found: &mut Diagnostics) -> Apply {
     let mut apply = Apply {
         namespace: node.get("namespace").and_then(text).filter(|name| !name.is_empty()),
         hooks_on_every_sync: node.get("hooks").and_then(Node::as_str) == Some("argocd"),
+        sops: node.get("sops").and_then(|sops| {
+            let whole = sops.get("mac").is_some();
+            Some(Sops { age: keys::lower(sops.get("age"), found)?, whole })
+        }),
         ..Apply::default()
     };
     for entry in items(node, "projects") {

@@ -295,6 +295,10 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
             layout: of("layout"),
             url: of("url"),
             author: field("author"),
+            encrypt: node
+                .at(&["encrypt", "age"])
+                .and_then(Node::as_seq)
+                .map(|keys| keys.iter().filter_map(text).collect()),
         };
     }
     value.lint = document.get("lint").map(|node| lint::lower(node, found)).unwrap_or_default();

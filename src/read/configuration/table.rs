@@ -151,6 +151,24 @@ static APPLY: Type = Type::closed(
             .doc("When hooks run: when their application changes, Helm's install hooks only the first time (default); or with every sync, as in Argo CD."),
         opt("conflicts", List(&Struct(&CONFLICT)))
             .doc("What to do about fields that other managers hold; the first rule that matches counts, then fleetc's own table."),
+        opt("sops", Struct(&SOPS)).doc(
+            "How Secrets that SOPS encrypted are decrypted: when they are planned and applied, in memory, never in a build. Without this an application with one is refused.",
+        ),
+    ],
+);
+
+static ENCRYPT: Type = Type::closed(
+    "Encrypt",
+    &[req("age", List(&String)).must().doc("Public keys of age (`age1…`) of those who may read.")],
+);
+
+static SOPS: Type = Type::closed(
+    "Sops",
+    &[
+        req("age", Struct(&KEY_PLACE)).must().doc("Where the secret keys of age are (`AGE-SECRET-KEY-1…`), one a line."),
+        opt("mac", OneOf(&["require"])).doc(
+            "`require`: refuse a Secret whose values are not in the order that SOPS saw, or whose other fields were changed since. Builds sort keys and add namespaces, so that few Secrets pass; each value is authenticated by itself in any case.",
+        ),
     ],
 );
 
@@ -166,6 +184,9 @@ static PUBLISH: Type = Type::closed(
         ),
         opt("url", String).doc("The repository as Argo CD or Flux reach it, for what points there; default where it is pushed to."),
         opt("author", String).doc("`Name <address>` of the commits."),
+        opt("encrypt", Struct(&ENCRYPT)).doc(
+            "Secrets with clear data are published as SOPS encrypts them, so that `fleetc apply --bundles` (`apply.sops`), Flux and sops read them. Needs `digestKey`, from which the ciphertext follows: what has not changed is no commit.",
+        ),
     ],
 );
 
