@@ -45,6 +45,7 @@ pub mod lock;
 pub mod page;
 pub mod plan;
 pub mod project;
+pub mod promote;
 pub mod publish;
 pub mod rbac;
 pub mod read;

@@ -24,9 +24,10 @@ use std::process::Command;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Arguments where a case has none, by the start of its path.
-const DEFAULTS: [(&str, &[&str]); 8] = [
+const DEFAULTS: [(&str, &[&str]); 9] = [
     ("diff", &["diff", "before", "after"]),
     ("helm", &["helm", "rel", ".", "--kube-version", "1.33.0"]),
+    ("promote", &["promote", "dev", "prod", "--write"]),
     ("render/kustomize", &["kustomize", "."]),
     ("render", &["build", "."]),
     ("expand", &["expand", ".", "--repo", "https://git.example.com/r.git=."]),

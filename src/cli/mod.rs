@@ -30,6 +30,7 @@ mod page;
 mod plan;
 mod planning;
 mod progress;
+mod promote;
 mod publish;
 mod pull_request;
 mod rbac;
@@ -74,6 +75,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Man(args) => man::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => page::run(&args),
+        Command::Promote(args) => promote::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Publish(args) => publish::run(&args),

@@ -23,6 +23,7 @@ impl Schemas {
             Schemas::Diff => include_str!("../../schema/diff.schema.json"),
             Schemas::FleetLock => include_str!("../../schema/fleet-lock.schema.json"),
             Schemas::Plan => include_str!("../../schema/plan.schema.json"),
+            Schemas::Promote => include_str!("../../schema/promote.schema.json"),
             Schemas::State => include_str!("../../schema/state.schema.json"),
         }
     }

@@ -111,6 +111,7 @@ impl Session {
         host.seen = options.seen.clone();
         let trial = options.trial.iter().map(|text| ("fleet.yaml".to_owned(), text.as_bytes().into()));
         host.trial = trial.collect();
+        host.edits = options.edits.clone();
         host.repositories = options.repos.iter().map(|(url, path)| (url.clone(), PathBuf::from(path))).collect();
         let mut world = HostWorld::open(dir, &host).map_err(refused)?;
         // fleet.yaml may map further repositories; what the command line says wins.
@@ -188,6 +189,11 @@ impl Session {
     pub(crate) fn root(&self) -> PathBuf {
         let depth = self.world.fleet().path.segments().count();
         self.world.folder().ancestors().nth(depth).unwrap_or(self.world.folder()).to_owned()
+    }
+
+    /// Where a path of the fleet's own tree is on disk.
+    pub(crate) fn path_of(&self, path: &TreePath) -> PathBuf {
+        self.root().join(path.as_str())
     }
 
     /// The folders that `--repo` names.

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use rustc_hash::FxHashMap;
 
 use super::charts;
+use super::edited::{Edited, Edits};
 use super::fetch::{Remote, Report, Sources, settle};
 use super::files::{Disk, FILE_LIMIT};
 use super::git::{Checkout, PastFile, Revision};
 use super::seen::{Question, Seen};
 use super::tree::{Files, Store};
-use super::trial::Trial;
 use crate::diag::{Cause, Checked, Diagnostic};
 use crate::lock::Pin;
 use crate::path::{FilePath, TreeId, TreePath};
@@ -38,6 +38,8 @@ pub struct HostOptions {
     pub seen: Seen,
     /// Files of the fleet's folder that are read as they stand here, whatever lies on disk: what a file would do before it is written.
     pub trial: Vec<(String, Arc<[u8]>)>,
+    /// Files of the fleet's own tree that are read as if they held this.
+    pub edits: Edits,
 }
 
 /// A folder that answers a repository.
@@ -135,10 +137,12 @@ impl HostWorld {
             }
             (None, _) => Box::new(Disk::new(root.clone(), None, seen.clone())),
         };
-        let disk = match options.trial.as_slice() {
-            [] => disk,
-            files => Box::new(Trial::new(disk, &world.fleet.path, files)),
-        };
+        let trial = options.trial.iter().filter_map(|(name, bytes)| {
+            let path = world.fleet.path.join(name).ok()?;
+            Some((path, Arc::clone(bytes)))
+        });
+        let edits: Edits = options.edits.clone().into_iter().chain(trial).collect();
+        let disk = if edits.is_empty() { disk } else { Box::new(Edited::new(disk, edits)) };
         let id = world.add(disk, world.shown());
         let own =
             Repository::new(root.clone(), String::new(), if whole { checkout.take() } else { None }, branch.clone());

@@ -107,6 +107,7 @@ pub fn fleet(survey: Survey, built: Vec<(DefinitionKustomization, Vec<Node>)>) -
         shared: configuration.shared.clone(),
         apply: configuration.apply.clone(),
         publish: configuration.publish.clone(),
+        environments: configuration.environments.clone(),
         rollout: configuration.rollout.clone(),
         secrets: configuration.secrets,
         answers: survey.answers,

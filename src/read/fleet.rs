@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::configuration::EngineChoice;
+use super::environments::Environment;
 use super::judged::{LintSettings, PolicyRule};
 use crate::application::Application;
 use crate::cluster::Cluster;
@@ -61,6 +62,8 @@ pub struct Fleet {
     pub apply: Apply,
     /// Where bundles are published.
     pub publish: Publish,
+    /// The stages that changes go through, from fleet.yaml.
+    pub environments: Vec<Environment>,
     /// In which waves changes go over clusters, from fleet.yaml; the first that is about an application counts.
     pub rollout: Vec<crate::rollout::Rule>,
     /// What happens to Secrets with clear data.

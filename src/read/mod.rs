@@ -9,6 +9,7 @@ mod clusters;
 mod configuration;
 mod declarations;
 mod deployed;
+mod environments;
 mod fleet;
 mod judged;
 mod kustomizations;
@@ -23,6 +24,7 @@ pub use configuration::{
     facts_json_schema, json_schema,
 };
 pub use declarations::{Declarations, Reading, declarations, is_declaration};
+pub use environments::{Environment, environments};
 pub use fleet::*;
 pub use judged::*;
 pub use survey::{Survey, survey};

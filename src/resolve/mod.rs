@@ -205,7 +205,7 @@ fn references(
 }
 
 /// A source as it stands in the application, for places.
-fn written(application: &Application, index: usize) -> Option<&Node> {
+pub fn written(application: &Application, index: usize) -> Option<&Node> {
     let several = application.spec("sources").and_then(Node::as_seq).and_then(|sources| sources.get(index));
     several.or_else(|| application.spec("source"))
 }

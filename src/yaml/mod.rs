@@ -18,6 +18,7 @@ mod resolve;
 mod scan;
 mod words;
 
+pub mod edit;
 pub mod emit;
 pub mod json;
 pub mod sigs;

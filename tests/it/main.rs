@@ -71,6 +71,8 @@ mod pages;
 mod plan;
 mod plan_guards;
 #[cfg(all(feature = "host", unix))]
+mod promote;
+#[cfg(all(feature = "host", unix))]
 mod publish;
 mod read;
 #[cfg(all(feature = "host", unix))]

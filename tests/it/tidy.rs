@@ -55,6 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rbac", &["yaml", "k8s"]),
     ("join", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "plan"]),
     ("publish", &["yaml", "k8s", "sops", "bundle", "lock", "report"]),
+    ("promote", &["compile", "expand", "read", "resolve", "render", "report", "yaml", "k8s"]),
     ("explain", &["compile", "expand", "read", "resolve", "render", "bundle", "yaml", "k8s"]),
     ("page", &["yaml", "k8s", "bundle", "compile", "diff", "explain", "plan", "read", "render", "report", "resolve"]),
     ("compile", &["read", "expand", "resolve", "render", "bundle", "lock", "argo", "yaml", "k8s"]),

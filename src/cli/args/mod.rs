@@ -5,6 +5,7 @@ mod diff;
 mod lint;
 mod management;
 mod page;
+mod promote;
 mod publish;
 mod rbac;
 mod rollout;
@@ -30,6 +31,7 @@ pub(crate) use diff::Diff;
 pub(crate) use lint::Lint;
 pub(crate) use management::ManagementArgs;
 pub(crate) use page::Report;
+pub(crate) use promote::{KindChoice, Promote};
 pub(crate) use publish::{LayoutChoice, Publish, ServiceChoice};
 pub(crate) use rbac::RbacArgs;
 pub(crate) use rollout::RolloutArgs;
@@ -89,6 +91,8 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Write the fleet as one HTML file: what is where, every object, and where each of its lines came from
     Report(Report),
+    /// Show what differs between two environments, and move versions from one to the other by editing files in place
+    Promote(Promote),
     /// Take an application on a cluster back to an earlier revision, and hold it there
     Rollback(Rollback),
     /// Show how every application stands on every cluster: synced, healthy, which revision, applied when and by whom
@@ -150,6 +154,9 @@ pub(crate) struct FleetOptions {
     /// Where renders are kept from run to run: `build` and `check` set it.
     #[arg(skip)]
     pub(crate) renders: Option<Shelf>,
+    /// Files that are read as if they held this: `promote` sets it.
+    #[arg(skip)]
+    pub(crate) edits: fleetc::host::Edits,
     /// Whose semantics: argocd=3.2 to 3.5, kustomize=5.8, helm=3.22 or 4.3; may be repeated
     #[arg(long = "engine", value_name = "NAME=VERSION", value_parser = parse_pair)]
     pub(crate) engines: Vec<(String, String)>,

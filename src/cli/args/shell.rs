@@ -64,6 +64,8 @@ pub(crate) enum Schemas {
     FleetLock,
     /// A saved plan, and what `fleetc plan --format json` prints
     Plan,
+    /// What `fleetc promote --format json` prints
+    Promote,
     /// What `drift`, `status` and `history` print with --format json
     State,
 }

@@ -360,30 +360,53 @@ impl Publisher {
             tree.write_to(&mut bytes)?;
             add(Kind::Tree, bytes.into())
         })?;
-        let signature = |(person, stamp): &(Person, Stamp)| gix::actor::Signature {
-            name: person.name.as_str().into(),
-            email: person.email.as_str().into(),
-            time: gix::date::Time::new(stamp.seconds, stamp.offset),
-        };
-        let mut commit = gix::objs::Commit {
-            tree,
-            parents: seen.commit.into_iter().collect(),
-            author: signature(&self.who.author),
-            committer: signature(&self.who.committer),
-            encoding: None,
-            message: work.message.as_str().into(),
-            extra_headers: Vec::new(),
-        };
-        let mut bytes = Vec::new();
-        commit.write_to(&mut bytes)?;
-        if let Some(key) = &self.key {
-            let signature = key.sign(&bytes)?;
-            commit.extra_headers.push(("gpgsig".into(), signature.trim_end().into()));
-            bytes.clear();
-            commit.write_to(&mut bytes)?;
-        }
+        let parents = seen.commit.into_iter().collect();
+        let bytes = sealed(tree, parents, &self.who, &work.message, self.key.as_ref())?;
         let id = add(Kind::Commit, bytes.into())?;
         Ok(Made { id, objects })
+    }
+}
+
+/// The bytes of a commit, signed where there is a key.
+pub(super) fn sealed(
+    tree: ObjectId,
+    parents: Vec<ObjectId>,
+    who: &Signed,
+    message: &str,
+    key: Option<&Key>,
+) -> Result<Vec<u8>, Fault> {
+    let mut commit = gix::objs::Commit {
+        tree,
+        parents: parents.into(),
+        author: signature(&who.author),
+        committer: who.committer(),
+        encoding: None,
+        message: message.into(),
+        extra_headers: Vec::new(),
+    };
+    let mut bytes = Vec::new();
+    commit.write_to(&mut bytes)?;
+    if let Some(key) = key {
+        let signature = key.sign(&bytes)?;
+        commit.extra_headers.push(("gpgsig".into(), signature.trim_end().into()));
+        bytes.clear();
+        commit.write_to(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn signature((person, stamp): &(Person, Stamp)) -> gix::actor::Signature {
+    gix::actor::Signature {
+        name: person.name.as_str().into(),
+        email: person.email.as_str().into(),
+        time: gix::date::Time::new(stamp.seconds, stamp.offset),
+    }
+}
+
+impl Signed {
+    /// Who commits, as git writes it.
+    pub(super) fn committer(&self) -> gix::actor::Signature {
+        signature(&self.committer)
     }
 }
 

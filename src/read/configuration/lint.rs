@@ -72,7 +72,7 @@ fn levels(node: Option<&Node>) -> Levels {
     entries.filter_map(|(key, value)| Some((spanned(key)?, level(Some(value))?))).collect()
 }
 
-fn clusters(node: &Node, found: &mut Diagnostics) -> ClusterChoice {
+pub(super) fn clusters(node: &Node, found: &mut Diagnostics) -> ClusterChoice {
     let selector = node.get("selector").map(|node| Selector::read(node, Values::Labels).map_err(|one| (*one).into()));
     ClusterChoice {
         names: globs(node, "clusters", found),
@@ -80,7 +80,7 @@ fn clusters(node: &Node, found: &mut Diagnostics) -> ClusterChoice {
     }
 }
 
-fn globs(node: &Node, field: &str, found: &mut Diagnostics) -> Vec<Glob> {
+pub(super) fn globs(node: &Node, field: &str, found: &mut Diagnostics) -> Vec<Glob> {
     let mut globs = Vec::new();
     for item in items(node, field) {
         let Some(pattern) = item.as_str() else { continue };

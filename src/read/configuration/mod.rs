@@ -4,6 +4,7 @@
 //! whether a definition exists or a selector matches is found out by those who use it.
 
 mod apply;
+mod environments;
 mod facts;
 mod json_schema;
 mod keys;
@@ -16,6 +17,7 @@ pub use keys::KeyPlace;
 
 use std::collections::BTreeMap;
 
+use super::environments::Environment;
 use super::fleet::{
     ApplicationRule, Apply, Engines, Nondeterminism, Output, OutputFiles, PluginRule, Publish, Repository,
     SecretPolicy, SharedObject, Tracking,
@@ -65,6 +67,8 @@ pub struct Configuration {
     pub apply: Apply,
     /// `publish`.
     pub publish: Publish,
+    /// `environments`, in their order.
+    pub environments: Vec<Environment>,
     /// `rollout`, in their order.
     pub rollout: Vec<Rule>,
     /// `secrets`.
@@ -303,6 +307,7 @@ fn lower(document: &Node, files: &facts::Files<'_>, value: &mut Configuration, f
     }
     value.lint = document.get("lint").map(|node| lint::lower(node, found)).unwrap_or_default();
     value.policies = lint::policies(document, found);
+    value.environments = environments::lower(document, found);
     value.rollout = rollout::lower(document, found);
     value.output = output(document);
     value.secrets = match document.get("secrets").and_then(Node::as_str) {

@@ -30,6 +30,9 @@ pub(super) static FLEET: Type = Type::closed(
         opt("engines", Struct(&ENGINES)).doc("Whose semantics the fleet is compiled with."),
         opt("output", Struct(&OUTPUT)).doc("How bundles are laid out."),
         opt("apply", Struct(&APPLY)).doc("How the fleet is planned and applied."),
+        opt("environments", List(&Struct(&ENVIRONMENT))).doc(
+            "The stages that `fleetc promote` moves versions between. Without it the values of the clusters' label `environment` are, else `env`, `stage` or `tier`.",
+        ),
         opt("rollout", List(&Struct(&ROLLOUT))).doc(
             "In which waves changes go over the clusters; for each application the first entry counts that is about it. Applications that no entry is about go at once.",
         ),
@@ -218,6 +221,20 @@ static CONFLICT: Type = Type::closed(
         ),
         req("action", OneOf(&["yield", "fail", "take"])).must()
             .doc("Leave the field to the other manager, stop, or take it."),
+    ],
+);
+
+static ENVIRONMENT: Type = Type::closed(
+    "Environment",
+    &[
+        req("name", String).must().doc("The name, as in `fleetc promote staging prod`."),
+        opt("clusters", List(&String)).doc("Globs of names of clusters; default all."),
+        opt("selector", Struct(&LABEL_SELECTOR)).ptr().doc("Labels that its clusters have."),
+        opt("applications", List(&String)).doc("Globs of names of Applications; default all on its clusters."),
+        opt("from", List(&String)).doc("The environments from which a promotion to this one may come; default any."),
+        opt("soak", String).doc(
+            "How long the other environment must have had what comes, as in `24h`: from the commit that wrote it there.",
+        ),
     ],
 );
 

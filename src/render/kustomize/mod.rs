@@ -59,6 +59,7 @@ use trace::Mark;
 
 pub use helm::Helm;
 pub use load::Tools;
+pub use transform::split_image;
 
 /// Which files a kustomization may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

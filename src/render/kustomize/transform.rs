@@ -427,7 +427,7 @@ fn set_image(node: &Node, image: &Image, pattern: &Pattern) -> Result<Option<Nod
 }
 
 /// Name, tag and digest of an image reference (api/internal/image). A port before the first slash is no tag.
-pub(super) fn split_image(image: &str) -> (&str, &str, &str) {
+pub fn split_image(image: &str) -> (&str, &str, &str) {
     let start = image.find('/').unwrap_or(0);
     let from = |mark| image.get(start..).and_then(|rest| rest.find(mark)).map(|at| at + start);
     let part = |range: std::ops::Range<usize>| image.get(range).unwrap_or_default();

@@ -114,7 +114,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     git_at(folder, arguments, "2026-01-01T00:00:00Z")
 }
 
-fn git_at(folder: &Path, arguments: &[&str], when: &str) -> String {
+pub(crate) fn git_at(folder: &Path, arguments: &[&str], when: &str) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "safe.directory=*"])
         .args(arguments)
