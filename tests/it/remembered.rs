@@ -420,7 +420,7 @@ fn only_what_changed_is_rendered() {
         assert_eq!(kept.0, Some(0), "{name}: {kept:?}");
         let fresh = fleet.anew(&["build"]);
         assert!(fresh.2.contains(": 0 files written, 0 removed"), "{name}: {kept:?} {fresh:?}");
-        let is_finding = |line: &&str| !line.contains("files written");
+        let is_finding = |line: &&str| !line.contains(" unchanged in ");
         let findings = |told: &Told| told.2.lines().filter(is_finding).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(findings(&kept), findings(&fresh), "{name}");
         assert_eq!(reused(&kept), total - rendered, "{name}: {kept:?}");
