@@ -24,6 +24,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json as value};
 
 use super::args::{Diff, FilterArgs, Format};
+use super::dangers::{self, Says};
 use super::planning::{Chosen, globs};
 use super::remembered::Remembered;
 use super::report;
@@ -108,7 +109,10 @@ pub(crate) fn run(args: &Diff) -> ExitCode {
     let failed = before.failed || after.failed;
     let err = [before.said.as_str(), after.said.as_str()].concat();
     let spread = |count: usize, work: &(dyn Fn(usize) + Sync)| pool.spread(count, work);
-    let comparison = diff::compare(&before.side, &after.side, &spread);
+    let whole = after.whole.as_ref();
+    let says = whole.map(|whole| Says::of(&whole.compiled.fleet)).unwrap_or_default();
+    let levels = |rule: &str, level, place: &Place| says.level(rule, level, &place.application.name, &place.cluster);
+    let comparison = diff::compare_judged(&before.side, &after.side, &spread, &levels);
     if let Some(file) = &args.html
         && let Err(error) = page(args, file, (&before, &after), &comparison, &pool)
     {
@@ -328,6 +332,7 @@ pub(crate) fn compiled(session: Box<Session>, filter: &FilterArgs, nothing: (&'s
         bundle::Input { fleet: &compiled.fleet, parts: &parts.value, previous: &previous, failed_sets: &[], key: None };
     let bundled = bundle::bundle(&input, &spread);
     diagnostics.extend(bundled.diagnostics);
+    diagnostics.extend(dangers::unknown(&compiled.fleet));
     let chosen = match Chosen::of(filter, &compiled.fleet) {
         Ok(chosen) => chosen,
         Err(error) => {
@@ -445,7 +450,7 @@ fn change(change: &Change) -> Value {
         "what": change.what.name(), "from": from, "apiVersion": change.gvk.api_version().as_str(),
         "kind": change.gvk.kind.as_str(), "objects": objects, "fields": fields(&change.fields),
         "variants": change.variants, "wholeApplication": change.whole, "noise": change.noise,
-        "dangers": change.dangers, "places": places(&change.places),
+        "dangers": dangers::data(&change.dangers.list), "suppressed": dangers::data(&change.dangers.suppressed), "places": places(&change.places),
     })
 }
 

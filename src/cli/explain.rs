@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use fleetc::compile::{Compiled, failures};
 use fleetc::diag::{Diagnostic, did_you_mean};
 use fleetc::k8s::object::ObjectId;
+use fleetc::lint;
 use fleetc::read::Fleet;
 use fleetc::resolve::{Renderer, ResolvedSource, ResolvedUnit};
 use fleetc::span::{SourceMap, Span};
@@ -19,6 +20,9 @@ use super::session::{Session, print_out};
 
 /// Runs the command.
 pub(crate) fn run(args: &Explain) -> ExitCode {
+    if let Some(rule) = lint::rule(&args.name) {
+        return super::lint::explain(rule, &args.fleet.options);
+    }
     let session = match Session::open(&args.fleet, None) {
         Ok(session) => session,
         Err(code) => return code,
@@ -37,7 +41,8 @@ pub(crate) fn run(args: &Explain) -> ExitCode {
         let mut unknown =
             Diagnostic::error("explain/unknown", Span::NONE, format!("there is no application `{name}` in this fleet"))
                 .cause(fleetc::diag::Cause::Answer);
-        if let Some(hint) = did_you_mean(name, names) {
+        let rules = lint::rules().map(|rule| rule.id).filter(|_| name.contains('/'));
+        if let Some(hint) = did_you_mean(name, names.chain(rules)) {
             unknown = unknown.hint(hint);
         }
         diagnostics.push(unknown.hint("`fleetc expand` lists all applications"));

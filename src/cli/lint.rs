@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use fleetc::compile::parts;
+use fleetc::danger;
 use fleetc::diag::Severity;
 use fleetc::lint::{self, Finding, Input, Level, Report};
 use serde_json::{Value, json};
 
-use super::args::Lint;
+use super::args::{FleetOptions, Lint};
 use super::planning::Chosen;
 use super::report::{self, plural};
 use super::session::{Session, print_json, print_out};
@@ -137,14 +138,35 @@ fn data(report: &Report, session: &Session) -> Value {
     })
 }
 
+/// One rule, in full.
+pub(super) fn explain(rule: &lint::Rule, options: &FleetOptions) -> ExitCode {
+    if options.format == super::args::Format::Json {
+        print_json(&described(rule));
+        return ExitCode::SUCCESS;
+    }
+    let lint::Rule { id, level, summary, why, fix } = rule;
+    let applied = match (danger::rule(id).is_some(), danger::is_of_changes(id)) {
+        (true, true) => "by `fleetc diff` and `fleetc plan`",
+        (true, false) => "by `fleetc lint`, and of changes by `fleetc diff` and `fleetc plan`",
+        (false, _) => "by `fleetc lint`",
+    };
+    print_out(&format!(
+        "{id}: {summary}\n  level:   {}\n  applied: {applied}\n  why:     {why}\n  fix:     {fix}\n",
+        level.word()
+    ));
+    ExitCode::SUCCESS
+}
+
+fn described(rule: &lint::Rule) -> Value {
+    let lint::Rule { id, level, summary, why, fix } = rule;
+    json!({"id": id, "level": level.word(), "summary": summary, "why": why, "fix": fix, "ofChanges": danger::is_of_changes(id)})
+}
+
 /// The table of rules.
 fn rules(args: &Lint) -> ExitCode {
     let options = &args.fleet.options;
     if options.format == super::args::Format::Json {
-        let list = lint::rules().map(|rule| {
-            json!({"id": rule.id, "level": rule.level.word(), "summary": rule.summary, "why": rule.why, "fix": rule.fix})
-        });
-        print_json(&json!({ "rules": list.collect::<Vec<_>>() }));
+        print_json(&json!({ "rules": lint::rules().map(described).collect::<Vec<_>>() }));
         return ExitCode::SUCCESS;
     }
     let width = lint::rules().map(|rule| rule.id.len()).max().unwrap_or_default();

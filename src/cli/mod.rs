@@ -12,6 +12,7 @@ mod check;
 mod cluster;
 mod completions;
 mod consent;
+mod dangers;
 mod diff;
 mod drift;
 mod expand;

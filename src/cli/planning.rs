@@ -30,6 +30,7 @@ use fleetc::yaml::Node;
 
 use super::args::{Build, FilterArgs, PlanningArgs, PruneChoice};
 use super::assembly::Assembly;
+use super::dangers::{self, Says};
 use super::lying;
 use super::reach;
 use super::session::Session;
@@ -54,6 +55,8 @@ pub(crate) struct Planning {
     waves: BTreeMap<String, Vec<usize>>,
     /// The ApplicationSets that there are.
     sets: BTreeSet<String>,
+    /// What the fleet says of dangers.
+    says: Says,
 }
 
 /// A cluster.
@@ -143,6 +146,8 @@ impl Planning {
         });
         let targets = targets.collect();
         let run = RunOptions { requests: shared.options.in_flight, ..RunOptions::default() };
+        let says = Says::of(&fleet);
+        diagnostics.extend(dangers::unknown(&fleet));
         let rules = fleet.rollout.clone();
         let waves = named.iter().filter_map(|(name, place)| Some((*name, fleet.clusters.get(*place)?)));
         let waves =
@@ -153,7 +158,7 @@ impl Planning {
         let made = entries.map(|entry| plan::set_name(&entry.key.instance, &entry.application_set));
         let sets = declared.chain(made).collect();
         let waves = waves.collect();
-        Ok(Planning { session, diagnostics, name, driver, targets, run, rules, fleet, sites, waves, sets })
+        Ok(Planning { says, session, diagnostics, name, driver, targets, run, rules, fleet, sites, waves, sets })
     }
 
     /// In which waves these plans go: one for each target, in their order.
@@ -202,6 +207,7 @@ impl Planning {
         progress.finish_and_clear();
         let (mut only, grounds): (Vec<ClusterPlan>, Vec<Option<Arc<Ground>>>) = plans.into_iter().unzip();
         plan::guard::run(&mut only, limits);
+        self.says.judge(only.iter_mut());
         only.into_iter().zip(grounds).collect()
     }
 }

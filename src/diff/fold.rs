@@ -3,14 +3,16 @@
 //! A change of fields is the same whatever the object is called: an image that forty Deployments share is one change. Objects that come or
 //! go are the same by kind and name.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::objects::{self, Found};
-use super::{Change, Pair, Place, What, application};
+use super::objects::{self, Around, Found};
+use super::{Change, Levels, Pair, Place, What, application};
 use crate::bundle::ObjectRef;
+use crate::danger::{self, Dangers};
 use crate::k8s::ignore::Ignore;
 use crate::report::pattern;
 use crate::yaml::json;
@@ -23,11 +25,20 @@ struct Seen {
     found: Arc<Found>,
     place: Place,
     whole: bool,
+    /// As they count there.
+    dangers: Dangers,
+}
+
+impl Seen {
+    fn new(found: Arc<Found>, place: Place, whole: bool, levels: &Levels<'_>) -> Seen {
+        let dangers = found.dangers.judged(|rule, level| levels(rule, level, &place));
+        Seen { found, place, whole, dangers }
+    }
 }
 
 /// All changes of objects, folded.
-pub(super) fn changes(pairs: &[Pair<'_>], results: &[Vec<Arc<Found>>]) -> Vec<Change> {
-    let seen = moved(seen(pairs, results));
+pub(super) fn changes(pairs: &[Pair<'_>], results: &[Vec<Arc<Found>>], levels: &Levels<'_>) -> Vec<Change> {
+    let seen = moved(seen(pairs, results, levels), levels);
     let mut looks: FxHashMap<(usize, bool), String> = FxHashMap::default();
     let mut groups: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
     for one in seen {
@@ -35,39 +46,36 @@ pub(super) fn changes(pairs: &[Pair<'_>], results: &[Vec<Arc<Found>>]) -> Vec<Ch
         let look = looks
             .entry((Arc::as_ptr(&one.found) as usize, one.whole))
             .or_insert_with(|| look(&one.found, &one.place, one.whole));
-        match groups.get_mut(look.as_str()) {
-            Some(group) => group.push(one),
-            None => {
-                groups.insert(look.clone(), vec![one]);
-            }
-        }
+        let look = if one.dangers == Dangers::default() { look.clone() } else { format!("{look}{:?}", one.dangers) };
+        groups.entry(look).or_default().push(one);
     }
     let mut found: Vec<Change> = groups.into_values().filter_map(change).collect();
     found = variants(found);
     found.sort_by(|a, b| {
-        let key = |c: &Change| (c.dangers.is_empty(), c.noise.is_some(), c.whole, std::cmp::Reverse(c.places.len()));
+        let key = |c: &Change| (Reverse(c.dangers.worst()), c.noise.is_some(), c.whole, Reverse(c.places.len()));
         key(a).cmp(&key(b)).then_with(|| (&a.places, &a.objects, &a.what).cmp(&(&b.places, &b.objects, &b.what)))
     });
     found
 }
 
-fn seen(pairs: &[Pair<'_>], results: &[Vec<Arc<Found>>]) -> Vec<Seen> {
+fn seen(pairs: &[Pair<'_>], results: &[Vec<Arc<Found>>], levels: &Levels<'_>) -> Vec<Seen> {
     let mut seen = Vec::new();
     for pair in pairs {
         let whole = pair.before.is_none() || pair.after.is_none();
         for found in pair.task.and_then(|task| results.get(task)).into_iter().flatten() {
-            seen.push(Seen { found: Arc::clone(found), place: pair.place.clone(), whole });
+            seen.push(Seen::new(Arc::clone(found), pair.place.clone(), whole, levels));
         }
     }
     seen
 }
 
 /// Lets objects that one application of a cluster loses and another gets be one move.
-fn moved(seen: Vec<Seen>) -> Vec<Seen> {
+fn moved(seen: Vec<Seen>, levels: &Levels<'_>) -> Vec<Seen> {
     let mut gone: FxHashMap<(&str, &ObjectRef), usize> = FxHashMap::default();
     for (at, one) in seen.iter().enumerate().filter(|(_, one)| one.found.what == What::Go) {
         gone.insert((&one.place.cluster, &one.found.object), at);
     }
+    let alone = Around { before: danger::NOBODY, after: danger::NOBODY };
     let mut left: FxHashSet<usize> = FxHashSet::default();
     let mut moves: FxHashMap<usize, Found> = FxHashMap::default();
     for (at, one) in seen.iter().enumerate().filter(|(_, one)| one.found.what == What::Come) {
@@ -76,7 +84,7 @@ fn moved(seen: Vec<Seen>) -> Vec<Seen> {
         let (Some(old), Some(new)) = (&other.found.body, &one.found.body) else { continue };
         let what = What::Move { from: (*other.place.application).clone() };
         let object = one.found.object.clone();
-        if let Some(found) = objects::changed(what, object, old, new, &Ignore::default()) {
+        if let Some(found) = objects::changed(what, object, (old, new), &Ignore::default(), alone) {
             left.insert(*from);
             moves.insert(at, found);
         }
@@ -85,7 +93,7 @@ fn moved(seen: Vec<Seen>) -> Vec<Seen> {
     let mut kept = Vec::with_capacity(seen.len());
     for (at, one) in seen.into_iter().enumerate() {
         match moves.remove(&at) {
-            Some(found) => kept.push(Seen { found: Arc::new(found), whole: false, ..one }),
+            Some(found) => kept.push(Seen::new(Arc::new(found), one.place, false, levels)),
             None if left.contains(&at) => {}
             None => kept.push(one),
         }
@@ -112,7 +120,7 @@ fn look(found: &Found, place: &Place, whole: bool) -> String {
     });
     let body = if whole { None } else { body };
     let fields = application::look(&found.fields);
-    format!("{kind}\0{name}\0{whole}\0{}\0{:?}\0{fields}", body.unwrap_or_default(), found.dangers)
+    format!("{kind}\0{name}\0{whole}\0{}\0{fields}", body.unwrap_or_default())
 }
 
 fn change(group: Vec<Seen>) -> Option<Change> {
@@ -129,7 +137,7 @@ fn change(group: Vec<Seen>) -> Option<Change> {
         variants: 1,
         whole: first.whole,
         noise: noise.and_then(|all| all.into_iter().next()),
-        dangers: first.found.dangers.clone(),
+        dangers: first.dangers.clone(),
         places: places.into_iter().cloned().collect(),
     })
 }
@@ -145,7 +153,7 @@ fn variants(changes: Vec<Change>) -> Vec<Change> {
             change.fields.iter().map(|f| format!("{}{}", f.before.is_some(), f.after.is_some())).collect();
         let what = change.what.name();
         let key = match change.what {
-            What::Come | What::Go => format!("{what} {} {names:?}", change.gvk.kind),
+            What::Come | What::Go => format!("{what} {} {names:?} {:?}", change.gvk.kind, change.dangers),
             _ => format!("{what} {} {names:?} {paths:?} {shape} {:?}", change.gvk.kind, change.dangers),
         };
         let key = (key, change.whole, change.noise.is_some());

@@ -21,9 +21,11 @@ use rustc_hash::FxHashMap;
 
 use crate::application::AppKey;
 use crate::bundle::{Contents, Entry, ObjectRef, Spread, State};
+use crate::danger::Dangers;
 use crate::digest::Digest;
 use crate::k8s::difference::ChangedField;
 use crate::k8s::object::Gvk;
+use crate::rule::Level;
 
 use objects::Found;
 
@@ -90,8 +92,8 @@ pub struct Change {
     pub whole: bool,
     /// Why nobody need see it: versions in labels, checksums, fields that the application ignores. `None` for all others.
     pub noise: Option<String>,
-    /// What is dangerous about it, one sentence each.
-    pub dangers: Vec<String>,
+    /// What is dangerous about it.
+    pub dangers: Dangers,
     /// Where, sorted.
     pub places: Vec<Place>,
 }
@@ -195,8 +197,16 @@ struct Task {
     ignored: String,
 }
 
+/// What a rule counts as at a place, by its id and what it counts as by itself.
+pub type Levels<'a> = dyn Fn(&str, Level, &Place) -> Level + 'a;
+
 /// Compares two sides.
 pub fn compare(before: &Side, after: &Side, spread: Spread<'_>) -> Comparison {
+    compare_judged(before, after, spread, &|_, level, _| level)
+}
+
+/// Compares two sides, where somebody has a say in what dangers count as.
+pub fn compare_judged(before: &Side, after: &Side, spread: Spread<'_>, levels: &Levels<'_>) -> Comparison {
     let mut comparison = Comparison {
         clusters_added: after.keys().filter(|name| !before.contains_key(*name)).cloned().collect(),
         clusters_removed: before.keys().filter(|name| !after.contains_key(*name)).cloned().collect(),
@@ -210,7 +220,7 @@ pub fn compare(before: &Side, after: &Side, spread: Spread<'_>) -> Comparison {
     comparison.applications = application::changes(&pairs, &results);
     let results: Vec<Vec<Arc<Found>>> =
         results.into_iter().map(|found| found.into_iter().map(Arc::new).collect()).collect();
-    comparison.changes = fold::changes(&pairs, &results);
+    comparison.changes = fold::changes(&pairs, &results, levels);
     comparison
 }
 

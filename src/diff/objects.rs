@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::{What, Work};
 use crate::bundle::{ObjectRef, Spread};
-use crate::k8s::danger::{self, Fate};
+use crate::danger::{self, Dangers, Fate, Others, Scene};
 use crate::k8s::difference::{self, ChangedField};
 use crate::k8s::ignore::Ignore;
 use crate::k8s::noise;
@@ -23,9 +23,22 @@ pub(super) struct Found {
     pub(super) object: ObjectRef,
     pub(super) fields: Vec<ChangedField>,
     pub(super) noise: Option<String>,
-    pub(super) dangers: Vec<String>,
+    pub(super) dangers: Dangers,
     /// The object, where it comes or goes: another application may have it on the other side.
     pub(super) body: Option<Node>,
+}
+
+/// The objects of an application on both sides, for dangers that several objects are part of: those of the files that differ.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) before: &'a dyn Others,
+    pub(super) after: &'a dyn Others,
+}
+
+impl Around<'_> {
+    fn dangers(&self, gvk: &Gvk, fate: Fate<'_>) -> Dangers {
+        danger::of(&Scene { gvk, fate, before: self.before, after: self.after })
+    }
 }
 
 /// What the tasks come to, in their order.
@@ -41,6 +54,8 @@ pub(super) fn run(tasks: &[Work], spread: Spread<'_>) -> Vec<Vec<Found>> {
 
 fn compare(work: &Work) -> Vec<Found> {
     let (mut before, mut after) = (objects(&work.before), objects(&work.after));
+    let all: (Vec<Node>, Vec<Node>) = (before.values().cloned().collect(), after.values().cloned().collect());
+    let around = Around { before: &all.0, after: &all.1 };
     before.retain(|name, body| match after.get(name) {
         Some(same) if same == body => {
             after.remove(name);
@@ -53,7 +68,7 @@ fn compare(work: &Work) -> Vec<Found> {
     let mut gone = Vec::new();
     for (name, old) in before {
         match after.remove(&name) {
-            Some(new) => found.extend(changed(What::Change, name, &old, &new, &ignore)),
+            Some(new) => found.extend(changed(What::Change, name, (&old, &new), &ignore, around)),
             None => gone.push((name, old)),
         }
     }
@@ -63,12 +78,12 @@ fn compare(work: &Work) -> Vec<Found> {
         match renamed.and_then(|new| Some((after.remove(&new)?, new))) {
             Some((new, object)) => {
                 let what = What::Rename { from: name.name.to_string() };
-                found.extend(changed(what, object, &old, &new, &ignore));
+                found.extend(changed(what, object, (&old, &new), &ignore, around));
             }
-            None => found.push(whole(What::Go, name, old)),
+            None => found.push(whole(What::Go, name, old, around)),
         }
     }
-    found.extend(after.into_iter().map(|(name, new)| whole(What::Come, name, new)));
+    found.extend(after.into_iter().map(|(name, new)| whole(What::Come, name, new, around)));
     found
 }
 
@@ -85,21 +100,27 @@ fn objects(texts: &[std::sync::Arc<str>]) -> BTreeMap<ObjectRef, Node> {
 }
 
 /// An object that comes or goes.
-fn whole(what: What, object: ObjectRef, body: Node) -> Found {
+fn whole(what: What, object: ObjectRef, body: Node, around: Around<'_>) -> Found {
     let gvk = Gvk::of(&body);
     let fate = if what == What::Go { Fate::Deleted(&body) } else { Fate::Created(&body) };
-    let dangers = danger::marks(&gvk, fate);
+    let dangers = around.dangers(&gvk, fate);
     Found { what, gvk, object, fields: Vec::new(), noise: None, dangers, body: Some(body) }
 }
 
 /// An object that differs; `None` where nothing that is shown does.
-pub(super) fn changed(what: What, object: ObjectRef, old: &Node, new: &Node, ignore: &Ignore) -> Option<Found> {
+pub(super) fn changed(
+    what: What,
+    object: ObjectRef,
+    (old, new): (&Node, &Node),
+    ignore: &Ignore,
+    around: Around<'_>,
+) -> Option<Found> {
     let gvk = Gvk::of(new);
     let fields = difference::between(&gvk, old, new);
     if fields.is_empty() && what == What::Change {
         return None;
     }
-    let dangers = danger::marks(&gvk, Fate::Changed(old, new));
+    let dangers = around.dangers(&gvk, Fate::Changed(old, new));
     let noise = if dangers.is_empty() { why_noise(&gvk, &fields, old, new, ignore) } else { None };
     Some(Found { what, gvk, object, fields, noise, dangers, body: None })
 }

@@ -117,7 +117,7 @@ fn applications_come_and_leave_and_what_is_dangerous_is_shown() {
 
 db on 2 clusters: eu, us
   - remove PersistentVolumeClaim db/data with its application
-    ! danger: its data may go with it
+    ! danger: its data may go with it [danger/volume-goes]
 
 2 applications leave, 1 application comes, 1 danger, of 3 applications
 "

@@ -5,7 +5,6 @@
 //! `if kind == …`. Tables are text, embedded, and read on first use (tens of microseconds).
 
 pub mod conflict;
-pub mod danger;
 pub mod defaults;
 pub mod difference;
 pub mod doublestar;

@@ -5,6 +5,7 @@
 //! equal findings become one that lists where it holds. Nothing is changed, and nothing here decides whether a build goes on.
 
 mod admission;
+mod dangers;
 mod matching;
 mod policy;
 mod rules;
@@ -26,16 +27,18 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::bundle::{Part, Spread, cluster_name};
 use crate::compile::Compiled;
+use crate::danger;
 use crate::diag::{Diagnostic, Diagnostics, Severity, did_you_mean};
 use crate::k8s::object::ObjectId;
+use crate::read::Fleet;
 pub use crate::read::Level;
-use crate::read::{Fleet, means_rule};
 use crate::render::Resource;
 use crate::resolve::ResolvedUnit;
+use crate::rule::{Suppression, means_rule};
 use crate::span::{SourceMap, Span};
 
 use sites::Sites;
-use suppress::{Comments, Suppression};
+use suppress::{Comments, means, problem};
 
 /// What is to be looked at.
 pub struct Input<'a> {
@@ -136,7 +139,7 @@ pub fn lint(input: &Input<'_>, spread: Spread<'_>) -> Report {
         let mut reason = comments.suppresses(finding.found.span, rule, policy).map(|by| by.reason);
         if let Some(object) = object {
             finding.object = ObjectId::of(&object.body).to_string();
-            for by in suppress::of_object(&object.body).0.into_iter().filter(|by| by.means(rule, policy)) {
+            for by in suppress::of_object(&object.body).0.into_iter().filter(|by| means(by, rule, policy)) {
                 reason.get_or_insert_with(|| by.reason.clone());
                 annotations.insert(annotated(by, object), true);
             }
@@ -150,12 +153,14 @@ pub fn lint(input: &Input<'_>, spread: Spread<'_>) -> Report {
     }
     let policies: BTreeSet<&str> = sites.policies().collect();
     let is_idle = |suppression: &Suppression, used: bool| {
-        let off = rules().any(|rule| suppression.means(rule, None) && fleet.lint.is_ever_off(rule.id));
-        input.whole && !used && !off
+        let off = rules().any(|rule| suppression.means(rule.id) && fleet.lint.is_ever_off(rule.id));
+        // What only a change shows is never seen here.
+        let of_changes = rules().any(|rule| suppression.means(rule.id) && danger::is_of_changes(rule.id));
+        input.whole && !used && !off && !of_changes
     };
     let told = |suppression: &Suppression, used: bool| {
         let idle = || (format!("the suppression of `{}` suppresses nothing", suppression.what), None);
-        suppression.problem(&policies).or_else(|| is_idle(suppression, used).then(idle))
+        problem(suppression, &policies).or_else(|| is_idle(suppression, used).then(idle))
     };
     let on_objects = annotations.iter().map(|((what, object, span), used)| (what, *span, object.as_str(), *used));
     let in_comments = comments.all().into_iter().map(|(what, span, used)| (what, span, "", used));

@@ -3,26 +3,14 @@
 //! there.
 
 use super::Level;
+use super::dangers;
 use super::schema;
 use super::subject::Subject;
 use super::suppress;
 use super::{admission, policy};
+use crate::danger;
+pub use crate::rule::Rule;
 use crate::span::Span;
-
-/// A rule.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Rule {
-    /// `family/name`: in findings, in fleet.yaml, in suppressions.
-    pub id: &'static str,
-    /// What it counts as where fleet.yaml says nothing.
-    pub level: Level,
-    /// What it finds, in half a sentence.
-    pub summary: &'static str,
-    /// Why that matters.
-    pub why: &'static str,
-    /// What to do.
-    pub fix: &'static str,
-}
 
 /// What a rule found in an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +52,7 @@ pub const FAMILIES: &[Family] = &[
     // Policies are applied where it is known which of them are about an application.
     Family { rules: &policy::RULES, check: |_, _| {} },
     Family { rules: &admission::RULES, check: admission::check },
+    Family { rules: &danger::RULES, check: dangers::check },
     // Applied where suppressions are read.
     Family { rules: &suppress::RULES, check: |_, _| {} },
 ];

@@ -267,17 +267,18 @@ impl<'a> Sites<'a> {
     fn judged(&self, task: &Task) -> Vec<(usize, Found)> {
         let Some(known) = self.renders.get(task.render) else { return Vec::new() };
         let neighbours = known.render.resources.as_slice();
+        let labels = self.fleet.lint.labels.as_slice();
         let mut all = Vec::new();
         let mut found = Vec::new();
         if let Some(run) = &task.run {
             for (at, (resource, gvk)) in neighbours.iter().zip(&known.kinds).enumerate() {
-                self.apply(run, &Subject { resource, gvk, neighbours, site: &task.site }, &mut found);
+                self.apply(run, &Subject { resource, gvk, neighbours, site: &task.site, labels }, &mut found);
                 all.extend(found.drain(..).map(|found| (at, found)));
             }
             return all;
         }
         for (at, (resource, gvk)) in neighbours.iter().zip(&known.kinds).enumerate() {
-            let subject = Subject { resource, gvk, neighbours, site: &task.site };
+            let subject = Subject { resource, gvk, neighbours, site: &task.site, labels };
             FAMILIES.iter().for_each(|family| (family.check)(&subject, &mut found));
             all.extend(found.drain(..).map(|found| (at, found)));
         }

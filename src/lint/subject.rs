@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::k8s::object::Gvk;
+use crate::read::WantedLabel;
 use crate::render::Resource;
 use crate::span::Span;
 use crate::validate::crd::Definition;
@@ -20,6 +21,8 @@ pub struct Subject<'a> {
     pub neighbours: &'a [Resource],
     /// The cluster.
     pub site: &'a Site,
+    /// Labels that the fleet wants of its objects.
+    pub labels: &'a [WantedLabel],
 }
 
 impl Subject<'_> {

@@ -17,13 +17,10 @@ use rustc_hash::FxHashMap;
 use super::Level::Warn;
 use super::rules::{self, Rule};
 use crate::diag::did_you_mean;
-use crate::k8s::object::annotation;
-use crate::read::means_rule;
+pub use crate::rule::IGNORE;
+use crate::rule::Suppression;
 use crate::span::{FileId, SourceFile, SourceMap, Span};
 use crate::yaml::Node;
-
-/// The annotation, and the mark in comments.
-pub const IGNORE: &str = "fleetc.dev/ignore";
 
 /// The rules about suppressions.
 pub(super) static RULES: [Rule; 1] = [Rule {
@@ -34,49 +31,31 @@ pub(super) static RULES: [Rule; 1] = [Rule {
     fix: "write `RULE: REASON`, or remove it",
 }];
 
-/// One suppression.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Suppression {
-    /// A rule, a family or a policy.
-    pub(super) what: String,
-    /// Why; may be empty, which is a finding.
-    pub(super) reason: String,
+/// Whether it is about a rule, or names the policy that found something.
+pub(super) fn means(of: &Suppression, rule: &Rule, policy: Option<&str>) -> bool {
+    of.means(rule.id) || policy == Some(of.what.as_str())
 }
 
-impl Suppression {
-    fn parse(text: &str) -> Suppression {
-        // Names of policies have no colon and a blank behind it.
-        let (what, reason) = text.split_once(':').unwrap_or((text, ""));
-        Suppression { what: what.trim().to_owned(), reason: reason.trim().to_owned() }
+/// What is wrong with a suppression, whatever it suppresses.
+pub(super) fn problem(of: &Suppression, policies: &BTreeSet<&str>) -> Option<(String, Option<String>)> {
+    if of.what.is_empty() {
+        return Some(("a suppression names no rule".to_owned(), None));
     }
-
-    pub(super) fn means(&self, rule: &Rule, policy: Option<&str>) -> bool {
-        means_rule(&self.what, rule.id) || policy == Some(self.what.as_str())
+    if !policies.contains(of.what.as_str()) && !rules::rules().any(|rule| of.means(rule.id)) {
+        let known = rules::rules().map(|rule| rule.id).chain(policies.iter().copied());
+        return Some((format!("there is no rule `{}` to suppress", of.what), did_you_mean(&of.what, known)));
     }
-
-    /// What is wrong with it, whatever it suppresses.
-    pub(super) fn problem(&self, policies: &BTreeSet<&str>) -> Option<(String, Option<String>)> {
-        if self.what.is_empty() {
-            return Some(("a suppression names no rule".to_owned(), None));
-        }
-        if !policies.contains(self.what.as_str()) && !rules::rules().any(|rule| means_rule(&self.what, rule.id)) {
-            let known = rules::rules().map(|rule| rule.id).chain(policies.iter().copied());
-            return Some((format!("there is no rule `{}` to suppress", self.what), did_you_mean(&self.what, known)));
-        }
-        if self.reason.is_empty() {
-            let hint = format!("write why: `{}: REASON`", self.what);
-            return Some((format!("the suppression of `{}` gives no reason", self.what), Some(hint)));
-        }
-        None
+    if of.reason.is_empty() {
+        let hint = format!("write why: `{}: REASON`", of.what);
+        return Some((format!("the suppression of `{}` gives no reason", of.what), Some(hint)));
     }
+    None
 }
 
 /// The suppressions in an object's annotation, and where it is written.
 pub(super) fn of_object(object: &Node) -> (Vec<Suppression>, Span) {
-    let Some(text) = annotation(object, IGNORE) else { return (Vec::new(), Span::NONE) };
-    let span = object.at(&["metadata", "annotations"]).and_then(|all| all.get(IGNORE)).map_or(Span::NONE, Node::span);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    (lines.map(Suppression::parse).collect(), span)
+    let annotation = object.at(&["metadata", "annotations"]).and_then(|all| all.get(IGNORE));
+    (Suppression::of_object(object), annotation.map_or(Span::NONE, Node::span))
 }
 
 /// The comments of all files that were read.
@@ -113,7 +92,7 @@ impl Comments {
         let file = self.files.get_mut(&span.file)?;
         let line = file.starts.partition_point(|start| *start <= span.start as usize).checked_sub(1)?;
         let above = (0..line).rev().take_while(|at| file.comments.get(at).is_some_and(|comment| comment.alone));
-        let means = |at: &usize| file.comments.get(at).is_some_and(|comment| comment.suppression.means(rule, policy));
+        let means = |at: &usize| file.comments.get(at).is_some_and(|comment| means(&comment.suppression, rule, policy));
         let place = std::iter::once(line).chain(above).find(means)?;
         let comment = file.comments.get_mut(&place)?;
         comment.used = true;

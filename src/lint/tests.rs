@@ -1,7 +1,7 @@
 //! Suppressions in files and annotations, and what settings make of rules.
 
 use super::Level;
-use super::suppress::{Comments, of_object};
+use super::suppress::{Comments, means, of_object, problem};
 use super::{FAMILIES, rule, rules};
 use crate::k8s::glob::Glob;
 use crate::path::TreePath;
@@ -57,13 +57,13 @@ fn annotations_suppress_what_they_name() {
     let parsed = yaml::parse(FileId::NONE, text.as_bytes(), Dialect::V2, &Limits::default());
     let (found, _) = of_object(&parsed.documents[0].root);
     let bad = rule("schema/bad-value").unwrap();
-    assert!(found[0].means(bad, Some("my-policy")) && !found[0].means(bad, None));
+    assert!(means(&found[0], bad, Some("my-policy")) && !means(&found[0], bad, None));
     assert_eq!(found[0].reason, "because");
-    assert!(found[1].means(bad, None));
+    assert!(means(&found[1], bad, None));
     let policies = ["my-policy"].into();
-    assert_eq!(found[0].problem(&policies), None);
-    assert!(found[0].problem(&std::collections::BTreeSet::new()).unwrap().0.contains("there is no rule"));
-    assert!(found[1].problem(&policies).unwrap().0.contains("no reason"));
+    assert_eq!(problem(&found[0], &policies), None);
+    assert!(problem(&found[0], &std::collections::BTreeSet::new()).unwrap().0.contains("there is no rule"));
+    assert!(problem(&found[1], &policies).unwrap().0.contains("no reason"));
 }
 
 #[test]
@@ -79,6 +79,7 @@ fn the_most_exact_setting_counts_and_scopes_come_last() {
     let settings = LintSettings {
         rules: levels(&[("*", Level::Warn), ("schema/bad-value", Level::Error), ("schema/*", Level::Off)]),
         scopes: vec![scope],
+        labels: Vec::new(),
     };
     let level = |id: &str| settings.level(id, Level::Error, "shop", None);
     assert_eq!(level("schema/bad-value"), Level::Error);

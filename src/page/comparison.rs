@@ -179,7 +179,7 @@ fn object(change: &diff::Change, places: Vec<usize>) -> Change {
         objects: objects.collect(),
         more,
         fields: change.fields.iter().map(field).collect(),
-        dangers: change.dangers.clone(),
+        dangers: change.dangers.iter().map(ToString::to_string).collect(),
         noise: change.noise.clone().unwrap_or_default(),
         whole: change.whole,
         places,

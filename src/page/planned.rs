@@ -135,7 +135,7 @@ fn change(action: &Action) -> Change {
         objects: vec![(action.object.namespace.to_string(), action.object.name.to_string())],
         more,
         fields: action.changes.iter().map(field).collect(),
-        dangers: action.dangers.clone(),
+        dangers: action.dangers.iter().map(ToString::to_string).collect(),
         noise,
         whole: false,
         places: Vec::new(),

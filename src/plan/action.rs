@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
+use crate::danger::Dangers;
 use crate::digest::Digest;
 use crate::inventory::{Item, Parent, ParentName, SliceKey};
 use crate::k8s::difference::ChangedField;
@@ -128,8 +129,8 @@ pub struct Action {
     pub changes: Vec<ChangedField>,
     /// Fields that are left to whoever owns them, one sentence each.
     pub yields: Vec<String>,
-    /// What is dangerous about it, one sentence each.
-    pub dangers: Vec<String>,
+    /// What is dangerous about it.
+    pub dangers: Dangers,
     /// Why, where the verb alone does not say it: one sentence.
     pub why: String,
     /// Why it is not carried out, although it was decided: a budget, a guard. Not part of the digest.
@@ -152,7 +153,7 @@ impl Action {
             live: None,
             changes: Vec::new(),
             yields: Vec::new(),
-            dangers: Vec::new(),
+            dangers: Dangers::default(),
             why: String::new(),
             withheld: None,
             counts: true,

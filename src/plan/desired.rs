@@ -9,6 +9,7 @@ use std::sync::Arc;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::bundle::{Entry, FactsRecord, ObjectRef, State, without_secret_values};
+use crate::danger::Others;
 use crate::digest::Digest;
 use crate::inventory::{PART_OF_LABEL, ParentName, SliceKey};
 use crate::k8s::object::{Gvk, ObjectId};
@@ -233,6 +234,12 @@ pub struct DesiredNamespace {
     pub body: Node,
     /// Whether labels or annotations are managed: else an existing one is not touched.
     pub managed: bool,
+}
+
+impl Others for DesiredSlice {
+    fn all(&self) -> Vec<&Node> {
+        self.objects.iter().map(|object| &object.body).collect()
+    }
 }
 
 impl DesiredSlice {

@@ -13,17 +13,19 @@ use super::order::Place;
 use super::record::Record;
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
+use crate::danger::{Danger, Dangers};
 use crate::digest::Digest;
 use crate::inventory::{Parent, ParentName, SliceKey};
 use crate::k8s::difference::ChangedField;
 use crate::k8s::object::Gvk;
 use crate::k8s::order::Phase;
 use crate::rollout::Rollout;
+use crate::rule::Level;
 use crate::span::FileId;
 use crate::yaml::{Map, Node, json};
 
 /// The version of the format that is written: major and minor.
-const FORMAT: (u32, u32) = (1, 1);
+const FORMAT: (u32, u32) = (1, 2);
 
 /// A plan of a fleet.
 #[derive(Clone, Debug, Default)]
@@ -256,10 +258,21 @@ fn action(action: &Action) -> Node {
             }),
         ),
         ("yields", texts(&action.yields)),
-        ("dangers", texts(&action.dangers)),
+        ("dangers", list(&action.dangers.list, danger)),
+        ("suppressed", list(&action.dangers.suppressed, danger)),
         ("why", text(&action.why)),
         ("withheld", maybe(action.withheld.as_ref())),
         ("uncounted", flag(!action.counts)),
+    ])
+}
+
+fn danger(danger: &Danger) -> Node {
+    map([
+        ("rule", text(&danger.rule)),
+        ("level", text(danger.level.word())),
+        ("path", text(&danger.path)),
+        ("message", text(&danger.message)),
+        ("reason", maybe(danger.reason.as_ref())),
     ])
 }
 
@@ -402,6 +415,19 @@ fn read_slice(node: &Node, fleet: &str) -> Result<SlicePlan, String> {
     })
 }
 
+fn read_dangers(action: &Node) -> Dangers {
+    let read = |node: &Node| Danger {
+        rule: string(node, "rule").into(),
+        level: Level::parse(string(node, "level")).unwrap_or(Level::Warn),
+        path: string(node, "path").to_owned(),
+        // Up to format 1.1 a danger was its sentence.
+        message: node.as_str().unwrap_or(string(node, "message")).to_owned(),
+        reason: optional(node, "reason"),
+    };
+    let all = |key: &str| items(action, key).iter().map(read).collect();
+    Dangers { list: all("dangers"), suppressed: all("suppressed") }
+}
+
 fn read_action(at: usize, node: &Node) -> Result<Action, String> {
     let of = |key: &str| -> smol_str::SmolStr { string(node, key).into() };
     let gvk = Gvk { group: of("group"), version: of("version"), kind: of("kind") };
@@ -437,7 +463,7 @@ fn read_action(at: usize, node: &Node) -> Result<Action, String> {
         force: is_set(node, "force"),
         changes: items(node, "changes").iter().map(change).collect(),
         yields: strings(node, "yields"),
-        dangers: strings(node, "dangers"),
+        dangers: read_dangers(node),
         why: string(node, "why").to_owned(),
         withheld: optional(node, "withheld"),
         counts: !is_set(node, "uncounted"),

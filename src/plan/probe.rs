@@ -21,10 +21,10 @@ use super::talk::{Talk, Trouble, about, is_untyped, message, node};
 use crate::api::{Content, Method, Request, Resource, Response};
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
+use crate::danger::{self, Dangers, Fate, Scene};
 use crate::digest::Digest;
 use crate::inventory::{FIELD_MANAGER, Item};
 use crate::k8s::conflict::{self, Conflict, Decision};
-use crate::k8s::danger::{self, Fate};
 use crate::k8s::fields::{applied::applied, edit, managers, path_text};
 use crate::k8s::ignore::{Ignore, noise};
 use crate::k8s::object::Gvk;
@@ -94,9 +94,14 @@ impl Probe<'_> {
         let mut action = Action::new(self.reference(desired), desired.gvk.clone(), verb);
         action.desired = Some(at);
         if matches!(action.verb, Verb::Create | Verb::Unknown) {
-            action.dangers = danger::marks(&desired.gvk, Fate::Created(&desired.body));
+            action.dangers = self.dangers(&desired.gvk, Fate::Created(&desired.body));
         }
         Box::new(action)
+    }
+
+    /// What is dangerous about what happens to an object of the slice.
+    fn dangers(&self, gvk: &Gvk, fate: Fate<'_>) -> Dangers {
+        danger::of(&Scene { gvk, fate, before: self.slice, after: self.slice })
     }
 
     fn refuse(&self, at: usize, desired: &Desired, why: impl Into<String>) -> Found {
@@ -316,7 +321,7 @@ impl Probe<'_> {
         let mut action = self.action(at, desired, Verb::Change);
         action.live = Some(seen);
         action.changes = changes;
-        action.dangers = danger::marks(&desired.gvk, Fate::Changed(&live, &result));
+        action.dangers = self.dangers(&desired.gvk, Fate::Changed(&live, &result));
         Ok(Found::Do(action))
     }
 
@@ -392,14 +397,15 @@ impl Probe<'_> {
             _ => self.counted(desired, &live::without_membership(live), &live::without_membership(result)),
         };
         if !changes.is_empty() {
-            action.dangers = danger::marks(&desired.gvk, Fate::Changed(live, result));
+            action.dangers = self.dangers(&desired.gvk, Fate::Changed(live, result));
         }
         if action.verb == Verb::Adopt
             && let Some(app) = live::tracked_by(live).filter(|app| self.ground.trackers.is_gone(app))
         {
-            action.dangers.push(format!(
+            let message = format!(
                 "an Argo CD tracks it as part of `{app}`, which was not found here: `--management-context` names where it runs"
-            ));
+            );
+            action.dangers.add("danger/adopted-from", message);
         }
         if action.verb == Verb::Change && ours && changes.is_empty() {
             let owned = live::owned_digest(live);
@@ -565,8 +571,9 @@ impl Probe<'_> {
                 let mut action = self.action(at, desired, Verb::Recreate);
                 action.live = Some(live::seen(live));
                 action.changes = difference::beyond(&desired.gvk, live, &desired.body);
-                action.dangers.push(format!("it is deleted and made anew, since {listed} cannot be changed"));
-                action.dangers.extend(danger::marks(&desired.gvk, Fate::Remade(live, &desired.body)));
+                action.dangers = self.dangers(&desired.gvk, Fate::Remade(live, &desired.body));
+                let message = format!("it is deleted and made anew, since {listed} cannot be changed");
+                action.dangers.add("danger/made-anew", message);
                 return Found::Do(action);
             }
         };

@@ -22,8 +22,8 @@ use super::talk::{Talk, Trouble};
 use crate::api::Resource;
 use crate::application::AppKey;
 use crate::bundle::ObjectRef;
+use crate::danger::{self, Fate, Others, Scene};
 use crate::inventory::{Item, Parent};
-use crate::k8s::danger::{self, Fate};
 use crate::k8s::object::Gvk;
 use crate::k8s::order::{Phase, sync_wave};
 use crate::machine::all;
@@ -110,7 +110,9 @@ impl Leaving<'_> {
             if live::is_going(&live) {
                 action.counts = false;
             }
-            action.dangers.extend(danger::marks(&item.gvk, Fate::Deleted(&live)));
+            let others: &dyn Others = self.slice.map_or(danger::NOBODY, |slice| slice);
+            let fate = Fate::Deleted(&live);
+            action.dangers = danger::of(&Scene { gvk: &item.gvk, fate, before: others, after: others });
         }
         action.verb = verb;
         action.why = why;

@@ -5,29 +5,9 @@
 use crate::cluster::Cluster;
 use crate::k8s::glob::Glob;
 use crate::k8s::selector::Selector;
+pub use crate::rule::Level;
+use crate::rule::means_rule;
 use crate::span::{Span, Spanned};
-
-/// What a finding counts as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
-    /// Nothing: the rule is not applied.
-    Off,
-    /// Somebody should look.
-    Warn,
-    /// The fleet is not to be applied so.
-    Error,
-}
-
-impl Level {
-    /// As it is written.
-    pub fn word(self) -> &'static str {
-        match self {
-            Level::Off => "off",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        }
-    }
-}
 
 /// Rules by pattern, with what they count as.
 pub type Levels = Vec<(Spanned<String>, Level)>;
@@ -39,6 +19,19 @@ pub struct LintSettings {
     pub rules: Levels,
     /// For some of it; the last that fits counts.
     pub scopes: Vec<LintScope>,
+    /// Labels that objects have to have (`danger/missing-label`).
+    pub labels: Vec<WantedLabel>,
+}
+
+/// An entry of `lint.labels`.
+#[derive(Clone, Debug)]
+pub struct WantedLabel {
+    /// The label.
+    pub name: String,
+    /// Of which kinds, `Kind` or `Kind.group`; none for all.
+    pub kinds: Vec<Glob>,
+    /// Values that it may have; none for any.
+    pub values: Vec<String>,
 }
 
 /// An entry of `lint.scopes`.
@@ -101,14 +94,6 @@ pub struct PolicyValidation {
     pub message_expression: Option<Spanned<String>>,
     /// What a violation counts as.
     pub level: Level,
-}
-
-/// Whether a pattern means a rule: its id, its family as `family/*`, or `*`.
-pub fn means_rule(pattern: &str, id: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => id.starts_with(start) && (start.is_empty() || start.ends_with('/')),
-        None => pattern == id,
-    }
 }
 
 /// What a list says about a rule: what names it exactly counts most, then its family, then `*`; of equals the last.

@@ -17,6 +17,8 @@ mod cluster_join;
 mod clusters;
 #[cfg(all(feature = "host", unix))]
 mod control_plane;
+#[cfg(feature = "host")]
+mod dangers;
 mod dependencies;
 #[cfg(feature = "host")]
 mod diff;

@@ -10,7 +10,7 @@ use fleetc::k8s::glob::Glob;
 use fleetc::memory_cluster::{Faults, MemoryCluster};
 use fleetc::plan::guard::{self, Limits};
 use fleetc::plan::report::{self, Detail};
-use fleetc::plan::{ClusterInput, ClusterPlan, Filter, Options, Removals, SlicePlan, Status, Verb, file};
+use fleetc::plan::{Action, ClusterInput, ClusterPlan, Filter, Options, Removals, SlicePlan, Status, Verb, file};
 use fleetc::yaml::{Node, json};
 
 use super::plan::{App, DEPLOYMENT, PRUNES, config, input, install, lines, one, planned, slices, traced};
@@ -21,6 +21,10 @@ fn configs(count: usize) -> String {
 
 fn with(options: Options, apps: &[App<'_>]) -> ClusterInput {
     ClusterInput { options, ..input(slices(apps)) }
+}
+
+fn dangers(action: &Action) -> Vec<String> {
+    action.dangers.iter().map(ToString::to_string).collect()
 }
 
 fn create(cluster: &mut MemoryCluster, path: &str, body: &str) {
@@ -129,7 +133,7 @@ fn definitions_with_objects_of_others_stay() {
     install(&mut cluster, &[App("shop", PRUNES, &format!("{crd}{rest}"))]);
     let slice = one(&mut cluster, PRUNES, &rest).0;
     assert_eq!(lines(&slice), ["delete CustomResourceDefinition.apiextensions.k8s.io widgets.example.com"]);
-    assert_eq!(slice.actions[0].dangers, ["every object of its kind goes with it"]);
+    assert_eq!(dangers(&slice.actions[0]), ["every object of its kind goes with it [danger/crd-goes]"]);
     create(
         &mut cluster,
         "/apis/example.com/v1/namespaces/default/widgets",
@@ -152,12 +156,12 @@ fn changes_are_marked_as_dangerous() {
     };
     install(&mut cluster, &[App("shop", "", &role("get"))]);
     let (plan, _) = one(&mut cluster, "", &role("get, delete"));
-    assert_eq!(plan.actions[0].dangers, ["it allows more than before: delete pods"]);
+    assert_eq!(dangers(&plan.actions[0]), ["it allows more than before: delete pods [danger/rights-grow]"]);
     let (plan, _) = one(&mut cluster, "", &role("get").replace("{name: r}", "{name: r, labels: {a: b}}"));
-    assert_eq!((plan.actions[0].dangers.len(), lines(&plan).len()), (0, 1));
+    assert_eq!((dangers(&plan.actions[0]).len(), lines(&plan).len()), (0, 1));
     let (plan, _) = one(&mut cluster, "", &role("'*'").replace("{name: r}", "{name: new}"));
     let created = plan.actions.iter().find(|action| action.verb == Verb::Create).expect("a create");
-    assert_eq!(created.dangers, ["it allows much: do anything with pods"]);
+    assert_eq!(dangers(created), ["it allows much: do anything with pods [danger/wildcard-rights]"]);
 }
 
 #[test]
@@ -424,7 +428,7 @@ fn what_cannot_be_changed_is_made_anew_and_marked() {
     let action = &plan.actions[0];
     assert_eq!((plan.actions.len(), &action.verb), (1, &Verb::Recreate), "{:?}", lines(&plan));
     assert!(
-        action.dangers[0].contains("deleted and made anew, since `spec.selector` cannot be changed"),
+        dangers(action).join("").contains("deleted and made anew, since `spec.selector` cannot be changed"),
         "{:?}",
         action.dangers
     );

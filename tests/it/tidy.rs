@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Vocabulary may be used by all and uses only vocabulary (and `yaml` where it carries nodes).
-const VOCABULARY: [&str; 9] =
-    ["application", "cluster", "diag", "digest", "path", "question", "source", "span", "world"];
+const VOCABULARY: [&str; 10] =
+    ["application", "cluster", "diag", "digest", "path", "question", "rule", "source", "span", "world"];
 const LAYERS: &[(&str, &[&str])] = &[
     ("yaml", &[]),
     ("template", &["yaml"]),
@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("argo", &["yaml", "template"]),
     ("validate", &["yaml", "template", "k8s"]),
     ("expression", &["yaml", "template", "k8s", "validate"]),
+    ("danger", &["yaml", "k8s"]),
     (
         "lint",
         &[
@@ -25,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sops",
             "validate",
             "expression",
+            "danger",
             "read",
             "resolve",
             "render",
@@ -48,9 +50,24 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("import", &["yaml", "k8s", "api", "machine", "plan"]),
     ("inventory", &["yaml", "k8s"]),
     ("report", &["yaml", "k8s"]),
-    ("diff", &["yaml", "k8s", "bundle", "report"]),
+    ("diff", &["yaml", "k8s", "bundle", "danger", "report"]),
     ("memory_cluster", &["yaml", "k8s", "api", "machine"]),
-    ("plan", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "bundle", "project", "report", "rollout"]),
+    (
+        "plan",
+        &[
+            "yaml",
+            "k8s",
+            "danger",
+            "api",
+            "machine",
+            "discovery",
+            "inventory",
+            "bundle",
+            "project",
+            "report",
+            "rollout",
+        ],
+    ),
     ("apply", &["yaml", "k8s", "api", "machine", "inventory", "bundle", "project", "plan"]),
     ("rbac", &["yaml", "k8s"]),
     ("join", &["yaml", "k8s", "api", "machine", "discovery", "inventory", "plan"]),

@@ -534,7 +534,7 @@ pub(crate) struct Expand {
 pub(crate) struct Explain {
     /// An application (`name`, `namespace/name` or `instance/namespace/name`), an object of it (`APP:Kind/name`, `APP:Kind/namespace/name`,
     /// the group as in `Deployment.apps`), or a field of that (`APP:Deployment/web.spec.template.spec.containers[name=web].image`,
-    /// `.spec.ports[0]`, `.metadata.annotations["example.com/owner"]`)
+    /// `.spec.ports[0]`, `.metadata.annotations["example.com/owner"]`), or a rule (`danger/namespace-goes`)
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     #[command(flatten)]

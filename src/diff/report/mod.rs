@@ -74,6 +74,10 @@ fn lines(change: &Change, detail: Detail) -> Vec<Line> {
     }
     let mut lines = vec![Line::new(tone, 1, head)];
     lines.extend(change.dangers.iter().map(|why| Line::new(Tone::Alarm, 2, format!("! danger: {why}"))));
+    if detail.verbose {
+        let suppressed = change.dangers.suppressed.iter();
+        lines.extend(suppressed.map(|why| Line::new(Tone::Plain, 2, format!("= suppressed: {why}"))));
+    }
     lines.extend(change.noise.iter().map(|why| Line::new(Tone::Plain, 2, format!("= {why}"))));
     for changed in &change.fields {
         field(changed, detail.verbose, &mut lines);
@@ -190,6 +194,10 @@ pub fn summary(comparison: &Comparison) -> String {
     let dangers = comparison.changes.iter().filter(|change| !change.dangers.is_empty()).count();
     if dangers > 0 {
         parts.push(plural(dangers, "danger"));
+    }
+    let suppressed: usize = comparison.changes.iter().map(|change| change.dangers.suppressed.len()).sum();
+    if suppressed > 0 {
+        parts.push(format!("{} suppressed", plural(suppressed, "danger")));
     }
     match comparison.changes.iter().filter(|change| change.noise.is_some()).count() {
         0 => {}

@@ -40,6 +40,10 @@ pub(super) fn action(action: &Action, verbose: bool) -> Vec<Line> {
     let mut lines = vec![Line::new(tone, 1, head)];
     lines.extend(action.withheld.iter().map(|why| Line::new(Tone::Alarm, 2, format!("! withheld: {why}"))));
     lines.extend(action.dangers.iter().map(|why| Line::new(Tone::Alarm, 2, format!("! danger: {why}"))));
+    if verbose {
+        let suppressed = action.dangers.suppressed.iter();
+        lines.extend(suppressed.map(|why| Line::new(Tone::Plain, 2, format!("= suppressed: {why}"))));
+    }
     for change in &action.changes {
         field(change, verbose, &mut lines);
     }

@@ -87,7 +87,8 @@ fn dangers(plans: &[ClusterPlan]) -> Vec<String> {
     for group in groups(plans) {
         for action in group.actions.iter().filter(|action| !action.dangers.is_empty()) {
             let what = format!("{} {}", lines::verb(&action.verb), action.object);
-            found.push(format!("danger: {what}: {} ({})", action.dangers.join("; "), heading(&group, false)));
+            let all: Vec<String> = action.dangers.iter().map(ToString::to_string).collect();
+            found.push(format!("danger: {what}: {} ({})", all.join("; "), heading(&group, false)));
         }
     }
     found

@@ -63,6 +63,8 @@ pub struct Counts {
     pub withheld: usize,
     /// Actions with marks of danger.
     pub dangers: usize,
+    /// Marks that somebody decided to live with.
+    pub suppressed: usize,
 }
 
 /// Counts what plans hold.
@@ -85,6 +87,7 @@ pub fn counts(plans: &[ClusterPlan]) -> Counts {
                 let goes_on = slice.status == Status::Ready && slice.withheld.is_none();
                 counts.withheld += usize::from(action.withheld.is_some());
                 counts.dangers += usize::from(!action.dangers.is_empty());
+                counts.suppressed += action.dangers.suppressed.len();
                 if goes_on && action.is_effective() {
                     *counts.verbs.entry(action.verb.name()).or_default() += 1;
                 }
@@ -190,6 +193,9 @@ pub fn summary(counts: &Counts) -> String {
     }
     if counts.dangers > 0 {
         parts.push(format!("{} marked as dangerous", plural(counts.dangers, "action")));
+    }
+    if counts.suppressed > 0 {
+        parts.push(format!("{} suppressed", plural(counts.suppressed, "danger")));
     }
     if counts.failed_clusters > 0 {
         parts.push(format!("{} could not be planned", plural(counts.failed_clusters, "cluster")));

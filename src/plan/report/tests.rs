@@ -89,7 +89,7 @@ fn noise_is_folded_and_dangers_are_not() {
     kept.why = "prune off".into();
     all.push(kept);
     let mut dangerous = label(9);
-    dangerous.dangers.push("its addresses go with it".into());
+    dangerous.dangers.add("danger/service-goes", "its addresses go with it");
     all.push(dangerous);
     for (at, action) in all.iter_mut().enumerate() {
         action.place.position = at;
@@ -97,7 +97,10 @@ fn noise_is_folded_and_dangers_are_not() {
     let plans = [cluster("eu", vec![slice("shop", all)])];
     let text = human(&plans, Detail::default());
     assert!(text.contains("~ change 8 objects (only helm.sh/chart): Service shop/s0, Service shop/s1"), "{text}");
-    assert!(text.contains("chart-name: a → b") && text.contains("! danger: its addresses"), "{text}");
+    assert!(
+        text.contains("chart-name: a → b") && text.contains("! danger: its addresses go with it [danger/service-goes]"),
+        "{text}"
+    );
     assert!(text.contains("= keep ConfigMap shop/old (prune off)"), "{text}");
     assert!(human(&plans, Detail { verbose: true, ..Detail::default() }).contains("Service shop/s7\n"));
 }
@@ -144,7 +147,7 @@ fn markdown_fits_into_a_comment() {
             let mut actions = vec![change("Deployment.apps shop/web", IMAGE, "web:1", &text)];
             if at == 399 {
                 actions.push(action("Namespace shop", Verb::Delete(Propagation::Foreground)));
-                actions[1].dangers.push("everything in it goes with it".into());
+                actions[1].dangers.add("danger/namespace-goes", "everything in it goes with it");
             }
             cluster(&format!("c{at:03}"), vec![slice("shop", actions)])
         })

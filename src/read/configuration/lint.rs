@@ -4,17 +4,27 @@ use super::{items, spanned, text};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::k8s::glob::Glob;
 use crate::k8s::selector::{Selector, Values};
-use crate::read::judged::{ClusterChoice, Level, Levels, LintScope, LintSettings, PolicyRule, PolicyValidation};
+use crate::read::judged::{
+    ClusterChoice, Level, Levels, LintScope, LintSettings, PolicyRule, PolicyValidation, WantedLabel,
+};
 use crate::yaml::{Map, Node};
 
 /// `lint`.
 pub(super) fn lower(node: &Node, found: &mut Diagnostics) -> LintSettings {
-    let mut settings = LintSettings { rules: levels(node.get("rules")), scopes: Vec::new() };
+    let mut settings = LintSettings { rules: levels(node.get("rules")), ..LintSettings::default() };
     for entry in items(node, "scopes") {
         settings.scopes.push(LintScope {
             applications: globs(entry, "applications", found),
             clusters: clusters(entry, found),
             rules: levels(entry.get("rules")),
+        });
+    }
+    for entry in items(node, "labels") {
+        let values = items(entry, "values").iter().filter_map(Node::text).map(str::to_owned);
+        settings.labels.push(WantedLabel {
+            name: entry.str_at(&["name"]).to_owned(),
+            kinds: globs(entry, "kinds", found),
+            values: values.collect(),
         });
     }
     settings
@@ -59,17 +69,12 @@ pub(super) fn policies(document: &Node, found: &mut Diagnostics) -> Vec<PolicyRu
 }
 
 fn level(node: Option<&Node>) -> Option<Level> {
-    match node?.text()? {
-        "off" => Some(Level::Off),
-        "warn" => Some(Level::Warn),
-        "error" => Some(Level::Error),
-        _ => None,
-    }
+    Level::parse(node?.text()?)
 }
 
 fn levels(node: Option<&Node>) -> Levels {
     let entries = node.and_then(Node::as_map).into_iter().flat_map(Map::iter);
-    entries.filter_map(|(key, value)| Some((spanned(key)?, level(Some(value))?))).collect()
+    entries.filter_map(|(key, value)| Some((spanned(key)?, Level::parse(value.text()?)?))).collect()
 }
 
 pub(super) fn clusters(node: &Node, found: &mut Diagnostics) -> ClusterChoice {

@@ -311,6 +311,16 @@ static LINT: Type = Type::closed(
             .doc("By the id of a rule (`fleetc lint --rules` lists them), a family as `schema/*`, or `*`."),
         opt("scopes", List(&Struct(&LINT_SCOPE)))
             .doc("The same for some clusters and applications; the last entry that fits counts."),
+        opt("labels", List(&Struct(&LINT_LABEL))).doc("Labels that objects have to have (`danger/missing-label`)."),
+    ],
+);
+
+static LINT_LABEL: Type = Type::closed(
+    "LintLabel",
+    &[
+        req("name", String).must().doc("The label."),
+        opt("kinds", List(&String)).doc("Globs of kinds, `Kind` or `Kind.group`; default all."),
+        opt("values", List(&String)).doc("Values that it may have; default any."),
     ],
 );
 
