@@ -1,5 +1,6 @@
 //! `fleetc report`, and `--html` of other commands: the fleet, or what changes, as one HTML file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -108,7 +109,7 @@ fn facts(session: &Session, compiled: &Compiled) -> Vec<(String, String)> {
     let engines: Vec<String> = engines.into_iter().map(|(name, version)| format!("{name} {version}")).collect();
     facts.push(("semantics".to_owned(), engines.join(", ")));
     let clusters = compiled.fleet.clusters.iter();
-    let registered = clusters.map(|cluster| bundle::cluster_name(cluster, &compiled.fleet)).count();
-    facts.push(("registered".to_owned(), plural(registered, "cluster")));
+    let registered: BTreeSet<_> = clusters.map(|cluster| bundle::cluster_name(cluster, &compiled.fleet)).collect();
+    facts.push(("registered".to_owned(), plural(registered.len(), "cluster")));
     facts
 }
