@@ -535,7 +535,7 @@ mod tests {
         let text = sample().to_text().expect("JSON");
         let refused = |text: String| PlanFile::parse(&text).expect_err("refused");
         assert!(refused(text.replace("\"wave\":-3", "\"wave\":-4")).contains("checksum"));
-        assert!(refused(text.replace("\"format\":\"1.1\"", "\"format\":\"2.0\"")).contains("format 2.0"));
+        assert!(refused(text.replace("\"format\":\"1.2\"", "\"format\":\"2.0\"")).contains("format 2.0"));
         assert!(refused("{}".to_owned()).contains("no plan"));
         assert!(refused(text.get(..40).unwrap_or_default().to_owned()).contains("no JSON"));
         // A newer minor format has more fields; its checksum is over all of them.
