@@ -20,7 +20,7 @@ use fleetc::yaml::Node;
 use super::args::{FleetOptions, Format};
 use super::report::plural;
 use super::session::Session;
-use super::starter::{Starter, Stub};
+use super::starter::{Mapped, Starter, Stub};
 
 /// How often a proposal is made better.
 const ROUNDS: usize = 10;
@@ -78,6 +78,27 @@ struct Used {
     paths: BTreeSet<(String, bool)>,
 }
 
+impl Used {
+    /// Why it is thought to be what a folder holds; `None` where it is not. `named`: the folder is called like it.
+    fn lies_in(&self, folder: &Path, named: bool) -> Option<String> {
+        let exists = |path: &str| folder.join(path).exists();
+        let whole: Vec<&str> = self.paths.iter().filter(|path| path.1).map(|(path, _)| path.as_str()).collect();
+        let here: Vec<&str> = whole.iter().copied().filter(|path| exists(path)).collect();
+        let begun = self.paths.iter().filter(|path| !path.1).all(|(path, _)| exists(path));
+        // An Application may point to what is gone by now. Of a repository that is called otherwise, most must be here.
+        let enough = if named { whole.len() / 2 } else { whole.len() - whole.len() / 4 };
+        match here.as_slice() {
+            [] if named && whole.is_empty() && begun => Some("the folder is called like it".to_owned()),
+            [path] if whole.len() == 1 => Some(format!("its {path} lies here")),
+            [path, more @ ..] if here.len() >= enough.max(1) => {
+                let rest = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+                Some(format!("{path}{rest} of its {} lie here", plural(whole.len(), "path")))
+            }
+            _ => None,
+        }
+    }
+}
+
 struct Found<'a> {
     session: &'a Session,
     compiled: &'a Compiled,
@@ -90,8 +111,6 @@ impl Found<'_> {
     }
 
     fn learn(&self, starter: &mut Starter) {
-        let depth = self.session.world.fleet().path.segments().count();
-        starter.root = if depth == 0 { ".".to_owned() } else { vec![".."; depth].join("/") };
         let known = starter.repositories.len();
         self.learn_repositories(starter);
         if starter.repositories.len() > known {
@@ -146,32 +165,28 @@ impl Found<'_> {
     }
 
     fn learn_repositories(&self, starter: &mut Starter) {
+        let depth = self.session.world.fleet().path.segments().count();
         let root = self.session.root();
-        let folder = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut places = vec![(if depth == 0 { ".".to_owned() } else { vec![".."; depth].join("/") }, root)];
+        if depth > 0 {
+            // Of a repository that was copied into another one, paths begin at the fleet's folder.
+            places.push((".".to_owned(), self.session.world.folder().to_owned()));
+        }
         let remotes = self.session.world.remotes();
-        let names: BTreeSet<String> =
-            remotes.iter().map(String::as_str).chain([folder.as_str()]).map(repository_name).collect();
         for (url, used) in self.repositories() {
             if self.is_here(&url) {
                 continue;
             }
-            let exists = |path: &str| root.join(path.trim_matches('/')).exists();
-            let whole: Vec<&str> = used.paths.iter().filter(|path| path.1).map(|(path, _)| path.as_str()).collect();
-            let here: Vec<&str> = whole.iter().copied().filter(|path| exists(path)).collect();
-            let begun = used.paths.iter().filter(|path| !path.1).all(|(path, _)| exists(path));
-            let named = names.contains(&repository_name(&url));
-            // An Application may point to what is gone by now. Of a repository that is called otherwise, most must be here.
-            let enough = if named { whole.len() / 2 } else { whole.len() - whole.len() / 4 };
-            let why = match here.as_slice() {
-                [] if named && whole.is_empty() && begun => "this repository is called like it".to_owned(),
-                [path] if whole.len() == 1 => format!("its {path} lies here"),
-                [path, more @ ..] if here.len() >= enough.max(1) => {
-                    let rest = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-                    format!("{path}{rest} of its {} lie here", plural(whole.len(), "path"))
+            for (path, folder) in &places {
+                let called = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let mut names =
+                    remotes.iter().filter(|_| depth == 0 || path != ".").map(String::as_str).chain([&*called]);
+                let named = names.any(|name| repository_name(name) == repository_name(&url));
+                if let Some(why) = used.lies_in(folder, named) {
+                    starter.repositories.insert(without_credentials(&url), Mapped { path: path.clone(), why });
+                    break;
                 }
-                _ => continue,
-            };
-            starter.repositories.insert(without_credentials(&url), why);
+            }
         }
     }
 
@@ -249,8 +264,9 @@ impl Found<'_> {
         for url in urls.iter().filter(|url| !starter.repositories.contains_key(*url)) {
             notes.push(format!("{url} is this checkout: a remote of it says so"));
         }
-        for (url, why) in &starter.repositories {
-            notes.push(format!("{url} is taken to be this checkout: {why}"));
+        for (url, Mapped { path, why }) in &starter.repositories {
+            let folder = if path == "." { "this folder" } else { "this checkout" };
+            notes.push(format!("{url} is taken to be {folder}: {why}"));
         }
         for (name, folder) in &starter.instances {
             notes.push(format!("{folder} is taken to be an Argo CD of its own, `{name}`"));

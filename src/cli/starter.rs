@@ -9,16 +9,23 @@ use super::schema::FLEET_SCHEMA;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Starter {
     pub(crate) name: String,
-    /// The checkout's folder, as seen from fleet.yaml.
-    pub(crate) root: String,
-    /// Which repoURL is this checkout, and why that was thought.
-    pub(crate) repositories: BTreeMap<String, String>,
+    /// Which repoURL is a folder here.
+    pub(crate) repositories: BTreeMap<String, Mapped>,
     /// Argo CD instances by name, with the folder of their definitions.
     pub(crate) instances: BTreeMap<String, String>,
     /// Clusters that Applications go to and nobody declares: the server by the name, with what is to be done about it.
     pub(crate) clusters: BTreeMap<String, Stub>,
     /// What ApplicationSets look for in clusters where none is known, one line each.
     pub(crate) wanted: Vec<String>,
+}
+
+/// A folder that stands for a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mapped {
+    /// As seen from fleet.yaml.
+    pub(crate) path: String,
+    /// Why that was thought.
+    pub(crate) why: String,
 }
 
 /// A cluster that is known by its name or by its server only.
@@ -41,13 +48,8 @@ impl Starter {
         out.push_str(&format!("  name: {}\n", scalar(&self.name)));
         if !self.repositories.is_empty() {
             out.push_str("repositories:\n");
-            for (url, why) in &self.repositories {
-                out.push_str(&format!(
-                    "  - url: {}  # {}\n    path: {}\n",
-                    scalar(url),
-                    comment(why),
-                    scalar(&self.root)
-                ));
+            for (url, Mapped { path, why }) in &self.repositories {
+                out.push_str(&format!("  - url: {}  # {}\n    path: {}\n", scalar(url), comment(why), scalar(path)));
             }
         }
         if !self.instances.is_empty() {
@@ -119,8 +121,9 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read_whatever_the_names_are() {
-        let mut starter = Starter { name: "on".to_owned(), root: "..".to_owned(), ..Starter::default() };
-        starter.repositories.insert("git@host:a b/#c.git".to_owned(), "origin\nkind: Other".to_owned());
+        let mut starter = Starter { name: "on".to_owned(), ..Starter::default() };
+        let mapped = Mapped { path: "..".to_owned(), why: "origin\nkind: Other".to_owned() };
+        starter.repositories.insert("git@host:a b/#c.git".to_owned(), mapped);
         starter
             .clusters
             .insert("1e3".to_owned(), Stub { server: "https://[::1]:6443".to_owned(), why: "x", secret: None });

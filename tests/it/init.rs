@@ -33,7 +33,7 @@ fn a_repository_that_is_a_fleet_builds_after_it() {
     assert_eq!(before.status.code(), Some(4));
     let said = succeeds(&fleet, &["init"]);
     assert!(said.contains("appsets/web.yaml: ApplicationSet"), "{said}");
-    assert!(said.contains("overlays.git is taken to be this checkout:"), "{said}");
+    assert!(said.contains("overlays.git is taken to be this folder:"), "{said}");
     assert!(said.contains("`fleetc build` compiles 16 applications on 4 clusters"), "{said}");
     let text = fs::read_to_string(fleet.join("fleet.yaml")).unwrap();
     assert!(text.starts_with("# yaml-language-server: $schema=.fleetc/fleet.schema.json\n"), "{text}");
@@ -46,6 +46,19 @@ fn a_repository_that_is_a_fleet_builds_after_it() {
     let again = succeeds(&fleet, &["init"]);
     assert!(again.contains("there is a fleet.yaml, which stays as it is"), "{again}");
     assert!(fs::read_to_string(fleet.join("fleet.yaml")).unwrap().contains("name: mine"));
+}
+
+/// A fleet that was copied into a folder of another repository: its paths begin at that folder.
+#[test]
+fn a_folder_of_another_repository_may_be_a_fleet() {
+    let scratch = tempfile::tempdir().unwrap();
+    super::git::Repo::new(scratch.path());
+    let fleet = scratch.path().join("examples/app-of-apps");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/app-of-apps"), &fleet);
+    let said = succeeds(&fleet, &["init", "--name", "copied"]);
+    assert!(said.contains("app-of-apps.git is taken to be this folder:"), "{said}");
+    assert!(said.contains("`fleetc build` compiles 8 applications on 3 clusters\n"), "{said}");
+    succeeds(&fleet, &["build", "--offline"]);
 }
 
 #[test]
