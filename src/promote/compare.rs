@@ -113,7 +113,9 @@ pub fn compare(survey: &Survey<'_>, from: &Environment, to: &Environment, chosen
     let mut found: BTreeMap<Key, Difference> = BTreeMap::new();
     for (at, pair) in &pairs.found {
         let Some((unit, cluster)) = unit(survey, *at) else { continue };
-        if unit.failed {
+        // What does not render on the other side would read as if only this one had it.
+        let fails = |at: usize| survey.units.get(at).is_none_or(|unit| unit.failed);
+        if unit.failed || pair.partners.iter().all(|(source, _, _)| fails(*source)) {
             comparison.failed.push(unit.key.to_string());
             continue;
         }
