@@ -310,7 +310,8 @@ fn the_steps_for_gitlab_run() {
     runner.succeeds("sed -i 's/  replicas: 2/  replicas: 2\\n  replicaz: 2/' apps/web/base/deployment.yaml");
     assert_eq!(runner.run(lint).status.code(), Some(3));
     let report: serde_json::Value = serde_json::from_str(&runner.file("code-quality.json")).unwrap();
-    let of_schema = |found: &&serde_json::Value| found["check_name"].as_str().is_some_and(|id| id.starts_with("schema/"));
+    let of_schema =
+        |found: &&serde_json::Value| found["check_name"].as_str().is_some_and(|id| id.starts_with("schema/"));
     let found = report.as_array().unwrap().iter().find(of_schema).unwrap();
     assert_eq!(found["location"]["path"], "apps/web/base/deployment.yaml", "{report}");
     assert_eq!(found["location"]["lines"]["begin"], 7, "{report}");
