@@ -1,7 +1,7 @@
 //! What is dangerous about a change, whoever makes it, and about an object as it is: what cannot be taken back, reaches beyond the object,
 //! gives more rights, or will be refused.
 //!
-//! One table of rules ([`RULES`]), and one of checks by kind that find what they speak of ([`checks`]). [`marks`] looks at a change, for
+//! One table of rules ([`RULES`]), and one of checks by kind that find what they speak of (`checks`). [`marks`] looks at a change, for
 //! `diff` and `plan`; [`state`] at one object with the others of its application, for `lint`. A finding is a warning for whoever reads it,
 //! no refusal. Nothing is asked of a cluster, and what other applications have is not known here: a rule that cannot know is silent.
 //! Labels and annotations have no marks, except the few that the rules name.

@@ -2,7 +2,7 @@
 //! sets, regular expressions, versions).
 //!
 //! Closed and bounded: an expression sees the values that it is given, and one that could cost too much is refused before it runs
-//! ([`bound`]). What it needs and nobody gave is [`Failure::Undecided`], never a guess; a panic of the crate is a failure like any other.
+//! (`bound`). What it needs and nobody gave is [`Failure::Undecided`], never a guess; a panic of the crate is a failure like any other.
 
 mod address;
 mod bound;

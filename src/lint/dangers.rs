@@ -1,4 +1,4 @@
-//! Dangers that an object shows by itself, or beside the others of its application: the rules are those of [`danger`](crate::danger), which
+//! Dangers that an object shows by itself, or beside the others of its application: the rules are those of [`crate::danger`], which
 //! `diff` and `plan` apply to changes. And labels that the fleet wants of its objects.
 
 use super::rules::Found;

@@ -1,9 +1,9 @@
 //! Promotion: what differs between two environments by application, where each version is decided, and the edits that move it.
 //!
-//! In: a compiled fleet and two environments. [`survey`] finds for every application on every cluster its *settings*: images, chart versions,
+//! In: a compiled fleet and two environments. [`survey()`] finds for every application on every cluster its *settings*: images, chart versions,
 //! revisions, Helm values, files of overlays; each with the one place that decides it (the entry of a kustomization, the element of a
-//! generator, the key of a values file). [`compare`] pairs the applications of the environments and says what can move: only what is decided
-//! at a place that no other application reads. What is computed by a template, or shared, is said and left alone. [`edits`] makes the new texts
+//! generator, the key of a values file). [`compare()`] pairs the applications of the environments and says what can move: only what is decided
+//! at a place that no other application reads. What is computed by a template, or shared, is said and left alone. [`edits()`] makes the new texts
 //! with [`crate::yaml::edit`], so that every other byte stays.
 //!
 //! Nothing is written here, and nothing is guessed: a place whose text does not read as the value is none.

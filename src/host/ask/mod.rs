@@ -3,7 +3,7 @@
 //!
 //! What is asked and how answers are filtered follows Argo CD (`applicationset/services/pull_request`, `scm_provider`). An answer that is
 //! not whole (a page missing, a field of the wrong kind) is a failure, never a shorter list. Logins go to hosts that they are for
-//! ([`super::service`]), and a next page elsewhere is refused. AWS CodeCommit is not asked. What plugin and clusterDecisionResource generators
+//! (`host::service`), and a next page elsewhere is refused. AWS CodeCommit is not asked. What plugin and clusterDecisionResource generators
 //! ask, the Argo CD of a management cluster knows (`live`).
 
 mod azure_devops;
